@@ -1,0 +1,3 @@
+//! The node agent.
+pub mod facts;
+pub mod op;

@@ -1,0 +1,31 @@
+//! The types as plain data for aya's map functions.
+
+use aya::Pod;
+
+use crate::{
+    counters::{DestinationCounters, InterfaceCounters, Traffic},
+    forward::SourceKey,
+    listener::{ListenerKey, VlanKey},
+    record::{Attachment, Name, Neighbour, NeighbourKey},
+};
+
+macro_rules! plain {
+    ($($name:ty),+ $(,)?) => {$(
+        // SAFETY: `repr(C)`, only integers and arrays of them, every padding byte is a field, so
+        // every bit pattern is a value and no byte is uninitialised.
+        unsafe impl Pod for $name {}
+    )+};
+}
+
+plain!(
+    Attachment,
+    DestinationCounters,
+    InterfaceCounters,
+    ListenerKey,
+    Name,
+    Neighbour,
+    NeighbourKey,
+    SourceKey,
+    Traffic,
+    VlanKey,
+);

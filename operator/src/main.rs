@@ -1,0 +1,2 @@
+//! The cluster operator.
+fn main() {}
