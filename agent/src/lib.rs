@@ -1,3 +1,4 @@
 //! The node agent.
 pub mod facts;
+pub mod next_hop;
 pub mod op;
