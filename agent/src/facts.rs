@@ -22,7 +22,7 @@ pub struct Facts {
     pub default_route_interfaces: BTreeSet<InterfaceIndex>,
     /// The kernel's answer for each upstream address that was asked for.
     pub routes: BTreeMap<IpAddr, Route>,
-    /// Neighbour entries on the interfaces that routes use.
+    /// Neighbour entries that those routes lead to, and all that are ours.
     pub neighbours: BTreeMap<(InterfaceIndex, IpAddr), Neighbour>,
 }
 
@@ -54,6 +54,8 @@ pub enum LinkKind {
     Loopback,
     /// Bare IP packets: tun, wireguard, ipip and the like.
     Ip,
+    /// Frames that we cannot build: InfiniBand and the like. Nothing is sent there.
+    Other,
 }
 
 /// Which frames of its parent a VLAN device takes.
@@ -108,7 +110,7 @@ pub enum NeighbourState {
 /// Who keeps a neighbour entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keeper {
-    /// We do: it carries our protocol number.
+    /// We do: it carries our protocol number and the kernel keeps it fresh.
     Ours,
     /// The kernel: a dynamic entry, which may be upgraded to a managed one.
     Kernel,

@@ -17,7 +17,7 @@ use crate::facts::{Facts, InterfaceIndex, LinkKind, NeighbourState, Route};
 pub enum NextHop {
     /// The kernel has not been asked about this address yet.
     Unknown,
-    /// No route leads there, or the route's interface is gone or down.
+    /// No route leads there, or the route's interface is gone, down, or of a kind that we cannot use.
     NoRoute,
     /// The address is this host's own.
     Local,
@@ -73,6 +73,7 @@ pub fn next_hop(upstream: IpAddr, facts: &Facts) -> NextHop {
         })
     };
     match link.kind {
+        LinkKind::Other => NextHop::NoRoute,
         // Nothing to resolve: frames carry no link-layer address, or one that nobody reads.
         LinkKind::Ip | LinkKind::Loopback => resolved([0; 6]),
         LinkKind::Ethernet => {

@@ -156,6 +156,9 @@ fn where_no_copy_can_go() {
     assert_eq!(next_hop(ip("192.0.2.12"), &facts), NextHop::NoRoute);
     assert_eq!(next_hop(ip("192.0.2.13"), &facts), NextHop::NoRoute);
 
+    facts.links.get_mut(&3).unwrap().kind = LinkKind::Other;
+    assert_eq!(next_hop(ip("192.0.2.9"), &facts), NextHop::NoRoute);
+    facts.links.get_mut(&3).unwrap().kind = LinkKind::Ethernet;
     facts.links.get_mut(&3).unwrap().up = false;
     assert_eq!(next_hop(ip("192.0.2.9"), &facts), NextHop::NoRoute);
     for last in 9..14 {
