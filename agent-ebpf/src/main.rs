@@ -1,3 +1,68 @@
+//! The tc classifier that clones and forwards UDP packets.
+//!
+//! A packet takes these steps, one module each; whatever is not ours leaves at once for the next
+//! program on the hook:
+//!
+//! ```text
+//! parse ─▶ lookup ─▶ plan ─▶ send ─▶ verdict
+//! UDP?     ours?     per destination: rewrite, send,
+//!                    one upstream     restore, count
+//! ```
 #![no_std]
 #![no_main]
-//! The tc classifier.
+
+mod deliver;
+mod headers;
+mod lookup;
+mod maps;
+mod parse;
+mod plan;
+mod rewrite;
+mod select;
+mod send;
+mod skb;
+mod stats;
+mod tags;
+
+use aya_ebpf::{EbpfContext as _, macros::classifier, programs::TcContext};
+
+use crate::{parse::Parsed, skb::Skb};
+
+/// What becomes of the packet after this program (`enum tcx_action_base`, kernel 6.6; the numbers are
+/// those of the older `TC_ACT_*`).
+#[derive(Clone, Copy)]
+#[repr(i32)]
+enum Verdict {
+    /// The next program, then the local stack.
+    Next = -1,
+    /// Consumed.
+    Drop = 2,
+    /// Consumed: `bpf_redirect` noted where it goes.
+    Redirect = 7,
+}
+
+/// Ingress classifier for interfaces with Ethernet frames.
+#[classifier]
+fn udplb_ethernet(ctx: TcContext) -> i32 {
+    classify(&Skb::new(ctx.as_ptr())) as i32
+}
+
+#[inline(always)]
+fn classify(skb: &Skb) -> Verdict {
+    let Parsed::Udp(packet) = parse::ethernet(skb) else {
+        return Verdict::Next;
+    };
+    match packet.family {
+        udplb_abi::address::Family::V4 => deliver::packet::<headers::V4>(skb, &packet),
+        udplb_abi::address::Family::V6 => deliver::packet::<headers::V6>(skb, &packet),
+    }
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 4] = *b"GPL\0";

@@ -4,8 +4,9 @@ use aya::Pod;
 
 use crate::{
     counters::{DestinationCounters, InterfaceCounters, Traffic},
-    forward::SourceKey,
-    listener::{ListenerKey, VlanKey},
+    forward::{ForwardSlot, RateLimitSlot, SourceKey, UpstreamSlot},
+    listener::{ListenerKey, ListenerSlot, VlanKey},
+    next_hop::NextHopSlot,
     record::{Attachment, Name, Neighbour, NeighbourKey},
 };
 
@@ -18,6 +19,11 @@ macro_rules! plain {
 }
 
 plain!(
+    ForwardSlot,
+    ListenerSlot,
+    NextHopSlot,
+    RateLimitSlot,
+    UpstreamSlot,
     Attachment,
     DestinationCounters,
     InterfaceCounters,

@@ -1,0 +1,135 @@
+//! Whose packet is it: port, listener, source filter. Read-only.
+
+use core::ptr::read_volatile;
+
+use aya_ebpf::maps::lpm_trie::Key;
+use udplb_abi::{
+    NONE,
+    address::{Address, Family},
+    forward::{ForwardSlot, SOURCE_KEY_BITS, SourceKey},
+    listener::{LISTENER_KEY_BITS, ListenerKey, ListenerSlot, PortWord, VlanKey},
+};
+
+use crate::{
+    maps::{FORWARD_SLOTS, FORWARDS, LISTENER_SLOTS, LISTENERS, PORTS, PREFIXES, SOURCES, VLANS},
+    skb::Tag,
+};
+
+const ADDRESS_BITS: u32 = 128;
+const VLAN_NUMBER: u16 = 0x0fff;
+
+/// The word of a UDP port. For other people's packets, this is all that happens.
+#[inline(always)]
+pub(crate) fn port(port: u16) -> PortWord {
+    let Some(words) = PORTS.get_ptr(0) else {
+        return PortWord::NOBODY;
+    };
+    // SAFETY: the array has a word for every port; user space stores words one by one.
+    PortWord(unsafe { read_volatile((&raw const (*words)).cast::<u32>().add(port as usize)) })
+}
+
+/// Whether a VLAN device takes the frames of this tag.
+#[inline(always)]
+pub(crate) fn belongs_to_vlan_device(interface: u32, tag: Tag) -> bool {
+    let key = VlanKey {
+        interface,
+        protocol: u16::from_be(tag.protocol),
+        vlan: tag.control & VLAN_NUMBER,
+    };
+    VLANS.get_ptr(&key).is_some()
+}
+
+/// The listener for a destination address: the exact address first, then the longest prefix.
+#[inline(always)]
+pub(crate) fn listener(
+    interface: u32,
+    word: PortWord,
+    family: Family,
+    address: &Address,
+) -> Option<&'static ListenerSlot> {
+    let key = ListenerKey {
+        interface,
+        group: word.group(),
+        padding: 0,
+        address: *address,
+    };
+    if let Some(slot) = LISTENERS.get_ptr(&key) {
+        let found = listener_slot(slot)?;
+        // An element of the hash may have been recycled under us: only its own key counts.
+        return (found.key == key).then_some(found);
+    }
+    if !word.has_prefixes(family) {
+        return None;
+    }
+    let slot = PREFIXES.get(&Key::new(LISTENER_KEY_BITS + ADDRESS_BITS, key))?;
+    let found = listener_slot(slot)?;
+    let same = found.key.interface == key.interface
+        && found.key.group == key.group
+        && covers(&found.key.address, found.prefix_length, address);
+    same.then_some(found)
+}
+
+#[inline(always)]
+fn listener_slot(slot: *const u32) -> Option<&'static ListenerSlot> {
+    // SAFETY: points into a map element; user space replaces elements, it does not write them.
+    let slot = unsafe { read_volatile(slot) };
+    LISTENER_SLOTS.get(slot)
+}
+
+/// Whether the first `length` bits are equal.
+#[inline(always)]
+fn covers(prefix: &Address, length: u8, address: &Address) -> bool {
+    let (prefix_high, prefix_low) = halves(prefix);
+    let (high, low) = halves(address);
+    let length = u32::from(length);
+    if length <= 64 {
+        return (prefix_high ^ high) & leading(length) == 0;
+    }
+    prefix_high == high && (prefix_low ^ low) & leading(length - 64) == 0
+}
+
+#[inline(always)]
+const fn halves(address: &Address) -> (u64, u64) {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *address;
+    (
+        u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+        u64::from_be_bytes([i, j, k, l, m, n, o, p]),
+    )
+}
+
+/// A mask of `length` leading ones, 0–64.
+#[inline(always)]
+const fn leading(length: u32) -> u64 {
+    if length == 0 {
+        return 0;
+    }
+    u64::MAX << ((64 - length) & 63)
+}
+
+/// The version of a forward that is in force.
+#[inline(always)]
+pub(crate) fn forward(number: u32) -> Option<&'static ForwardSlot> {
+    let slot = FORWARDS.get_ptr(number)?;
+    // SAFETY: an aligned word of the array; user space stores it as one.
+    let slot = unsafe { read_volatile(slot) };
+    if slot == NONE {
+        return None;
+    }
+    FORWARD_SLOTS.get(slot)
+}
+
+/// Whether a forward takes packets from this source.
+#[inline(always)]
+pub(crate) fn takes_source(forward: &ForwardSlot, source: &Address) -> bool {
+    let set = forward.sources;
+    if set == NONE {
+        return true;
+    }
+    let key = SourceKey {
+        set,
+        address: *source,
+    };
+    SOURCES
+        .get(&Key::new(SOURCE_KEY_BITS + ADDRESS_BITS, key))
+        .is_some_and(|found| *found == set)
+}

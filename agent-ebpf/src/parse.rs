@@ -1,0 +1,180 @@
+//! Finds the UDP header of a frame and the group of its port. Everything here is read-only.
+
+use core::ptr::{read_volatile, write_volatile};
+
+use udplb_abi::{address::Family, counters::UnmatchedReason, listener::PortWord};
+
+use crate::{lookup, skb::Skb, stats};
+
+pub(crate) const ETHERNET_LENGTH: u32 = 14;
+const TAG_LENGTH: u32 = 4;
+const IPV4_LENGTH: u32 = 20;
+const IPV6_LENGTH: u32 = 40;
+pub(crate) const UDP_LENGTH: u32 = 8;
+
+const IPV4: u16 = 0x0800_u16.to_be();
+const IPV6: u16 = 0x86dd_u16.to_be();
+const VLAN: u16 = 0x8100_u16.to_be();
+const SERVICE_VLAN: u16 = 0x88a8_u16.to_be();
+
+const UDP: u8 = 17;
+const HOP_BY_HOP: u8 = 0;
+const ROUTING: u8 = 43;
+const FRAGMENT: u8 = 44;
+const DESTINATION_OPTIONS: u8 = 60;
+
+/// How many IPv6 extension headers are walked. RFC 8200 §4.1 names four that come before UDP, one of
+/// them twice.
+const MAX_EXTENSION_HEADERS: u32 = 5;
+/// The UDP header starts within this many bytes, a power of two.
+const MAX_OFFSET: u32 = 512;
+
+/// What a frame is to us.
+pub(crate) enum Parsed {
+    /// Nothing.
+    Other,
+    /// A whole UDP datagram to a port that somebody listens on.
+    Udp(Packet),
+}
+
+/// Where things are in a UDP packet.
+#[derive(Clone, Copy)]
+pub(crate) struct Packet {
+    /// Address family.
+    pub(crate) family: Family,
+    /// Offset of the IP header: 14, or 18 behind a second VLAN tag.
+    pub(crate) network: u32,
+    /// Offset of the UDP header.
+    pub(crate) transport: u32,
+    /// Length of the IP packet, bytes.
+    pub(crate) length: u32,
+    /// Word of the destination port.
+    pub(crate) word: PortWord,
+}
+
+/// Parses an Ethernet frame. The kernel has taken the outer VLAN tag off already.
+#[inline(always)]
+pub(crate) fn ethernet(skb: &Skb) -> Parsed {
+    match skb.protocol() {
+        IPV4 => ipv4(skb, ETHERNET_LENGTH),
+        IPV6 => ipv6(skb, ETHERNET_LENGTH),
+        VLAN | SERVICE_VLAN => double_tagged(skb),
+        _ => Parsed::Other,
+    }
+}
+
+/// Behind an inner tag. Not inlined, to spare the plain frames its code.
+#[inline(never)]
+fn double_tagged_family(skb: &Skb) -> u32 {
+    let Some(bytes) = skb.readable(ETHERNET_LENGTH + TAG_LENGTH) else {
+        return 0;
+    };
+    u32::from(bytes.u16(16).to_be())
+}
+
+#[inline(always)]
+fn double_tagged(skb: &Skb) -> Parsed {
+    match double_tagged_family(skb) as u16 {
+        IPV4 => ipv4(skb, ETHERNET_LENGTH + TAG_LENGTH),
+        IPV6 => ipv6(skb, ETHERNET_LENGTH + TAG_LENGTH),
+        _ => Parsed::Other,
+    }
+}
+
+#[inline(always)]
+fn ipv4(skb: &Skb, network: u32) -> Parsed {
+    const MORE_FRAGMENTS: u16 = 0x2000;
+    const FRAGMENT_OFFSET: u16 = 0x1fff;
+
+    let Some(bytes) = skb.readable(network + IPV4_LENGTH) else {
+        return Parsed::Other;
+    };
+    let at = network as usize;
+    if bytes.u8(at + 9) != UDP {
+        return Parsed::Other;
+    }
+    let version = bytes.u8(at);
+    let header = u32::from(version & 0x0f) * 4;
+    if version >> 4 != 4 || header < IPV4_LENGTH {
+        stats::unmatched(skb, UnmatchedReason::Malformed);
+        return Parsed::Other;
+    }
+    if bytes.u16(at + 6) & (MORE_FRAGMENTS | FRAGMENT_OFFSET) != 0 {
+        stats::unmatched(skb, UnmatchedReason::Fragment);
+        return Parsed::Other;
+    }
+    let length = u32::from(bytes.u16(at + 2));
+    udp(skb, Family::V4, network, network + header, length)
+}
+
+#[inline(always)]
+fn ipv6(skb: &Skb, network: u32) -> Parsed {
+    let Some(bytes) = skb.readable(network + IPV6_LENGTH) else {
+        return Parsed::Other;
+    };
+    let at = network as usize;
+    let length = u32::from(bytes.u16(at + 4)) + IPV6_LENGTH;
+    let mut transport = network + IPV6_LENGTH;
+    let mut header = bytes.u8(at + 6);
+    for _ in 0..MAX_EXTENSION_HEADERS {
+        match header {
+            UDP => return udp(skb, Family::V6, network, forget(transport), length),
+            FRAGMENT => {
+                stats::unmatched(skb, UnmatchedReason::Fragment);
+                return Parsed::Other;
+            }
+            HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS => {}
+            _ => return Parsed::Other,
+        }
+        let Some(bytes) = skb.readable(transport + UDP_LENGTH) else {
+            return Parsed::Other;
+        };
+        header = bytes.u8(transport as usize);
+        transport += (u32::from(bytes.u8(transport as usize + 1)) + 1) * 8;
+        if transport > MAX_OFFSET - UDP_LENGTH {
+            return Parsed::Other;
+        }
+    }
+    Parsed::Other
+}
+
+/// Makes the verifier forget where exactly an offset came from. It would otherwise walk the rest of
+/// the program once for every chain of extension headers, and give up.
+#[inline(always)]
+fn forget(offset: u32) -> u32 {
+    let mut hidden = 0_u32;
+    // SAFETY: a local variable.
+    unsafe {
+        write_volatile(&raw mut hidden, offset);
+        read_volatile(&raw const hidden) & (MAX_OFFSET - 1)
+    }
+}
+
+#[inline(always)]
+fn udp(skb: &Skb, family: Family, network: u32, transport: u32, length: u32) -> Parsed {
+    let Some(bytes) = skb.readable(transport + UDP_LENGTH) else {
+        stats::unmatched(skb, UnmatchedReason::Malformed);
+        return Parsed::Other;
+    };
+    let at = transport as usize;
+    let word = lookup::port(bytes.u16(at + 2));
+    if word.group() == 0 {
+        return Parsed::Other;
+    }
+    // The IP packet must be in the frame, and the datagram in the packet.
+    let datagram = u32::from(bytes.u16(at + 4));
+    if network + length > skb.len()
+        || datagram < UDP_LENGTH
+        || transport - network + datagram > length
+    {
+        stats::unmatched(skb, UnmatchedReason::Malformed);
+        return Parsed::Other;
+    }
+    Parsed::Udp(Packet {
+        family,
+        network,
+        transport,
+        length,
+        word,
+    })
+}

@@ -1,0 +1,260 @@
+//! The packet as the kernel lends it: the only module that calls packet helpers.
+
+use aya_ebpf::{
+    bindings::{__sk_buff, BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR, bpf_redir_neigh},
+    helpers::generated::{
+        bpf_clone_redirect, bpf_csum_update, bpf_l4_csum_replace, bpf_redirect, bpf_redirect_neigh,
+        bpf_skb_load_bytes, bpf_skb_pull_data, bpf_skb_store_bytes, bpf_skb_vlan_pop,
+        bpf_skb_vlan_push,
+    },
+};
+
+use crate::Verdict;
+
+/// `pkt_type` of a frame addressed to another host (`linux/if_packet.h`).
+const PACKET_OTHERHOST: u32 = 3;
+
+/// The kernel refused.
+#[derive(Clone, Copy)]
+pub(crate) struct Refused;
+
+#[inline(always)]
+const fn accepted(result: i64) -> Result<(), Refused> {
+    if result == 0 { Ok(()) } else { Err(Refused) }
+}
+
+/// A socket buffer at tc ingress; its data starts with the Ethernet header.
+pub(crate) struct Skb {
+    raw: *mut __sk_buff,
+}
+
+/// A VLAN tag that the kernel keeps beside the packet.
+#[derive(Clone, Copy)]
+pub(crate) struct Tag {
+    /// Tag protocol, network byte order.
+    pub(crate) protocol: u16,
+    /// Priority, drop eligible bit and VLAN number, host byte order.
+    pub(crate) control: u16,
+}
+
+/// Reads one field of the context; the verifier wants each access at a constant offset.
+macro_rules! field {
+    ($skb:expr, $field:ident) => {
+        // SAFETY: the kernel passes a valid context, and the field is readable for classifiers.
+        unsafe { (*$skb.raw).$field }
+    };
+}
+
+impl Skb {
+    #[inline(always)]
+    pub(crate) const fn new(raw: *mut core::ffi::c_void) -> Self {
+        Self { raw: raw.cast() }
+    }
+
+    /// Bytes of the whole frame.
+    #[inline(always)]
+    pub(crate) fn len(&self) -> u32 {
+        field!(self, len)
+    }
+
+    /// Ethertype after any tag that the kernel took off, network byte order.
+    #[inline(always)]
+    pub(crate) fn protocol(&self) -> u16 {
+        field!(self, protocol) as u16
+    }
+
+    /// Index of the interface that the frame arrived on.
+    #[inline(always)]
+    pub(crate) fn interface(&self) -> u32 {
+        field!(self, ifindex)
+    }
+
+    /// Payload bytes of each segment of a GSO or GRO packet; 0 for a plain packet.
+    #[inline(always)]
+    pub(crate) fn gso_size(&self) -> u32 {
+        field!(self, gso_size)
+    }
+
+    /// Whether the frame's link-layer destination is another host.
+    #[inline(always)]
+    pub(crate) fn is_for_another_host(&self) -> bool {
+        // Three bits of the word are the packet's type.
+        field!(self, pkt_type) == PACKET_OTHERHOST
+    }
+
+    /// The outermost VLAN tag.
+    #[inline(always)]
+    pub(crate) fn tag(&self) -> Option<Tag> {
+        if field!(self, vlan_present) == 0 {
+            return None;
+        }
+        Some(Tag {
+            protocol: field!(self, vlan_proto) as u16,
+            control: field!(self, vlan_tci) as u16,
+        })
+    }
+
+    /// The first `length` bytes for direct reading, pulled together first where they are scattered.
+    /// `None` where the frame is shorter.
+    #[inline(always)]
+    pub(crate) fn readable(&self, length: u32) -> Option<Bytes> {
+        if let Some(bytes) = self.contiguous(length) {
+            return Some(bytes);
+        }
+        if self.len() < length {
+            return None;
+        }
+        // SAFETY: the context is valid; the helper moves bytes but changes none.
+        let pulled = unsafe { bpf_skb_pull_data(self.raw, length) };
+        accepted(pulled).ok()?;
+        self.contiguous(length)
+    }
+
+    #[inline(always)]
+    fn contiguous(&self, length: u32) -> Option<Bytes> {
+        let start = field!(self, data) as usize;
+        let end = field!(self, data_end) as usize;
+        if start + length as usize > end {
+            return None;
+        }
+        Some(Bytes { start })
+    }
+
+    /// Fills `target` with the bytes from `offset`.
+    #[inline(always)]
+    pub(crate) fn load(&self, offset: u32, target: &mut [u8]) -> Result<(), Refused> {
+        // SAFETY: the kernel writes exactly `len` bytes, all of them in `target`.
+        accepted(unsafe {
+            bpf_skb_load_bytes(
+                self.raw.cast(),
+                offset,
+                target.as_mut_ptr().cast(),
+                target.len() as u32,
+            )
+        })
+    }
+
+    /// Writes bytes without a word on checksums.
+    #[inline(always)]
+    pub(crate) fn store(&self, offset: u32, bytes: &[u8]) -> Result<(), Refused> {
+        // SAFETY: the kernel reads exactly `len` bytes, all of them in `bytes`.
+        accepted(unsafe {
+            bpf_skb_store_bytes(
+                self.raw,
+                offset,
+                bytes.as_ptr().cast(),
+                bytes.len() as u32,
+                0,
+            )
+        })
+    }
+
+    /// Adjusts a UDP checksum to a change of the pseudo header; zero stays zero.
+    #[inline(always)]
+    pub(crate) fn adjust_pseudo_header(&self, check: u32, change: u32) -> Result<(), Refused> {
+        let flags = u64::from(BPF_F_PSEUDO_HDR) | u64::from(BPF_F_MARK_MANGLED_0);
+        // SAFETY: the context is valid and the kernel checks the offset.
+        accepted(unsafe { bpf_l4_csum_replace(self.raw, check, 0, u64::from(change), flags) })
+    }
+
+    /// Adjusts a UDP checksum to a changed 16-bit field, which is written already; zero stays zero.
+    #[inline(always)]
+    pub(crate) fn adjust_field(&self, check: u32, old: u16, new: u16) -> Result<(), Refused> {
+        let flags = u64::from(BPF_F_MARK_MANGLED_0) | size_of::<u16>() as u64;
+        // SAFETY: the context is valid and the kernel checks the offset.
+        accepted(unsafe {
+            bpf_l4_csum_replace(self.raw, check, u64::from(old), u64::from(new), flags)
+        })
+    }
+
+    /// Adds a change of the bytes to the checksum that hardware took over them (`CHECKSUM_COMPLETE`);
+    /// in every other state there is none and nothing happens.
+    #[inline(always)]
+    pub(crate) fn adjust_hardware_sum(&self, change: u32) {
+        // SAFETY: the context is valid. The result tells whether there is such a checksum.
+        let _state = unsafe { bpf_csum_update(self.raw, change) };
+    }
+
+    /// Takes the outermost VLAN tag off.
+    #[inline(always)]
+    pub(crate) fn pop_tag(&self) -> Result<(), Refused> {
+        // SAFETY: the context is valid.
+        accepted(unsafe { bpf_skb_vlan_pop(self.raw) })
+    }
+
+    /// Puts a VLAN tag on.
+    #[inline(always)]
+    pub(crate) fn push_tag(&self, tag: Tag) -> Result<(), Refused> {
+        // SAFETY: the context is valid.
+        accepted(unsafe { bpf_skb_vlan_push(self.raw, tag.protocol, tag.control) })
+    }
+
+    /// Sends a copy out of an interface.
+    ///
+    /// The helper's result is 0, an errno, or a positive drop code of the egress path: only 0 is
+    /// success. It unshares the headers of the original, so that writing them again cannot fail.
+    #[inline(always)]
+    pub(crate) fn send_copy(&self, interface: u32) -> Result<(), Refused> {
+        // SAFETY: the context is valid.
+        accepted(unsafe { bpf_clone_redirect(self.raw, interface, 0) })
+    }
+}
+
+/// The redirect helpers return the verdict that the program should end with.
+#[inline(always)]
+const fn redirected(verdict: i64) -> Result<(), Refused> {
+    if verdict == Verdict::Redirect as i64 {
+        Ok(())
+    } else {
+        Err(Refused)
+    }
+}
+
+/// Sends the packet itself out of an interface, once the program has ended.
+#[inline(always)]
+pub(crate) fn redirect(interface: u32) -> Result<(), Refused> {
+    // SAFETY: takes plain numbers.
+    let verdict = unsafe { bpf_redirect(interface, 0) };
+    redirected(verdict)
+}
+
+/// Same, but has the kernel find the neighbour's link-layer address; packets wait in the
+/// neighbour's queue meanwhile (about 100 of them).
+#[inline(always)]
+pub(crate) fn redirect_to_neighbour(
+    interface: u32,
+    mut neighbour: bpf_redir_neigh,
+) -> Result<(), Refused> {
+    // SAFETY: the kernel reads the structure of that size before the helper returns.
+    let verdict = unsafe {
+        bpf_redirect_neigh(
+            interface,
+            &raw mut neighbour,
+            size_of::<bpf_redir_neigh>() as i32,
+            0,
+        )
+    };
+    redirected(verdict)
+}
+
+/// Bytes of the packet that were checked to be there.
+#[derive(Clone, Copy)]
+pub(crate) struct Bytes {
+    start: usize,
+}
+
+impl Bytes {
+    /// The byte at `offset`, which must be below the length that was asked for: the verifier refuses
+    /// the whole program otherwise.
+    #[inline(always)]
+    pub(crate) fn u8(self, offset: usize) -> u8 {
+        // SAFETY: in bounds, see above; a byte has no alignment.
+        unsafe { *((self.start + offset) as *const u8) }
+    }
+
+    /// Two bytes in network order. Read one by one: packets are not aligned.
+    #[inline(always)]
+    pub(crate) fn u16(self, offset: usize) -> u16 {
+        u16::from_be_bytes([self.u8(offset), self.u8(offset + 1)])
+    }
+}
