@@ -39,7 +39,7 @@ use text::InterfacePattern;
     printcolumn(name = "Unknown-nodes", type_ = "integer", json_path = ".status.unknownNodes", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = schema::rules(&[(
     "!has(self.whenUnavailable) || self.action == 'Forward'",
     "whenUnavailable is for action Forward: with Clone the original always goes on; leave it out",

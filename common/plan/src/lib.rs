@@ -1,1 +1,25 @@
-//! Pure planning.
+//! Planning, from what users ask for to what nodes run. Pure: the operator plans many nodes with it,
+//! the standalone agent one.
+//!
+//! ```text
+//! UdpForward ─validate─▶ ValidatedForward ─conflict─▶ AcceptedForward ─resolve─▶ ResolvedForward
+//!                                                            └─────────node────▶ NodeForwardConfig
+//! ResolvedUpstreams ─balance─▶ table of upstream indexes
+//! ```
+//!
+//! Equal input gives equal objects, byte for byte, in whatever order it arrives.
+#![forbid(unsafe_code)]
+
+pub mod balance;
+pub mod conflict;
+pub mod node;
+pub mod resolve;
+pub mod standalone;
+pub mod types;
+pub mod validate;
+
+pub use conflict::AcceptedForward;
+pub use resolve::Answers;
+pub use standalone::{Standalone, standalone};
+pub use types::{ForwardKey, Notice, Rejection, Seniority, Verdict};
+pub use validate::ValidatedForward;

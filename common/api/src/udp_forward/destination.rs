@@ -8,7 +8,7 @@ use crate::schema;
 
 /// A set of upstreams that gets every packet once.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = schema::rules(&[
     (
         "self.destinationAddress != 'Preserve' || self.sourceAddress != 'Rewrite'",
@@ -99,7 +99,7 @@ pub enum AddressHandling {
 #[derive(
     Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
 )]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Sampling {
     /// oneIn is n: one of n is taken.
     #[schemars(range(min = 1, max = 1_000_000_000))]
@@ -123,7 +123,7 @@ pub enum SamplingPer {
 #[derive(
     Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
 )]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct RateLimit {
     /// packetsPerSecond over time.
     #[schemars(range(min = 1, max = 1_000_000_000))]
@@ -136,7 +136,7 @@ pub struct RateLimit {
 
 /// One upstream, or a name behind which there are several.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = schema::rules(&[
     (
         "(has(self.address) ? 1 : 0) + (has(self.hostname) ? 1 : 0) + (has(self.service) ? 1 : 0) == 1",
@@ -173,7 +173,7 @@ const fn one() -> u16 {
 
 /// A Service of the forward's namespace.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct ServiceReference {
     /// name of the Service.
     #[schemars(length(min = 1, max = 63), extend("x-kubernetes-validations" = schema::rules(&[(

@@ -12,7 +12,7 @@ const NO_OVERLAP: &str = "self.all(a, (has(a.endPort) && a.endPort < a.port) || 
 
 /// Which packets are meant.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Match {
     /// addresses or prefixes that packets are sent to. Every unicast address of the node, kept
     /// current, where it is left out. Multicast and broadcast match only when they are named.
@@ -42,7 +42,7 @@ pub struct Match {
 #[derive(
     Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
 )]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = schema::rules(&[(
     "!has(self.endPort) || self.endPort >= self.port",
     "endPort is below port: swap them",

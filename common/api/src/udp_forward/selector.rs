@@ -9,7 +9,7 @@ use crate::schema;
 
 /// Chooses nodes by their labels; every requirement must hold.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct LabelSelector {
     /// matchLabels are labels that a node must have with just this value.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -23,7 +23,7 @@ pub struct LabelSelector {
 
 /// A requirement on one label.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = schema::rules(&[(
     "(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)",
     "operators In and NotIn need values; leave values out for Exists and DoesNotExist",

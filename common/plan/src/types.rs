@@ -1,0 +1,122 @@
+//! Names, seniority and verdicts, which every step of planning shares. Pure.
+
+use std::fmt;
+
+use udplb_api::{UdpForward, condition::Reason};
+
+/// Namespace and name of a forward.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ForwardKey {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl ForwardKey {
+    /// The key of an object; an absent namespace is `default`.
+    #[must_use]
+    pub fn of(forward: &UdpForward) -> Self {
+        Self {
+            namespace: forward
+                .metadata
+                .namespace
+                .clone()
+                .unwrap_or_else(|| "default".to_owned()),
+            name: forward.metadata.name.clone().unwrap_or_default(),
+        }
+    }
+}
+
+impl fmt::Display for ForwardKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// Who was there first; the smaller one is older. Equal numbers are decided by namespace and name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Seniority(i64);
+
+impl Seniority {
+    /// By the time at which the API server took the object in. One without a time is the youngest.
+    #[must_use]
+    pub fn created(forward: &UdpForward) -> Self {
+        let created = forward.metadata.creation_timestamp.as_ref();
+        Self(created.map_or(i64::MAX, |time| time.0.as_second()))
+    }
+
+    /// By the position in a file.
+    #[must_use]
+    pub fn document(index: usize) -> Self {
+        Self(i64::try_from(index).unwrap_or(i64::MAX))
+    }
+}
+
+/// Why a forward runs nowhere.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// The spec breaks a rule.
+    #[error("{path}: {message}")]
+    InvalidSpec {
+        /// Path of the field.
+        path: String,
+        /// What to write instead.
+        message: String,
+    },
+    /// An older forward listens there.
+    #[error(
+        "{winner} is older and listens on {listener} too: change the ports, addresses or interfaces of one of them"
+    )]
+    ListenerConflict {
+        /// The forward that stays.
+        winner: ForwardKey,
+        /// What both would take.
+        listener: String,
+    },
+    /// Older forwards fill a node.
+    #[error(
+        "node {node} has {limit} older forwards, which is the limit: delete some, or choose fewer nodes with nodeSelector"
+    )]
+    NodeFull {
+        /// The node.
+        node: String,
+        /// How many forwards it takes.
+        limit: usize,
+    },
+}
+
+impl Rejection {
+    /// The reason of the `Accepted` condition.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::InvalidSpec { .. } => Reason::InvalidSpec,
+            Self::ListenerConflict { .. } => Reason::ListenerConflict,
+            Self::NodeFull { .. } => Reason::NodeFull,
+        }
+    }
+}
+
+/// Something about a forward that runs, but not all of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[error("{path}: {message}")]
+pub struct Notice {
+    /// Path of the field.
+    pub path: String,
+    /// The reason of the condition.
+    pub reason: Reason,
+    /// What is left out, and what to write instead.
+    pub message: String,
+}
+
+/// What planning made of one forward.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The forward.
+    pub key: ForwardKey,
+    /// Why it runs nowhere, or that it runs.
+    pub accepted: Result<(), Rejection>,
+    /// What of it does not run.
+    pub notices: Vec<Notice>,
+}
