@@ -1,1 +1,27 @@
-//! The lab.
+//! The lab: what every test above unit level stands on.
+//!
+//! A lab is a handful of network namespaces with real interfaces between them. Tests send real frames
+//! and real datagrams in, and look at what comes out.
+//!
+//! | what a test needs to see | use |
+//! | --- | --- |
+//! | the frames on a link, as a device delivers them | [`capture::Capture::link`] |
+//! | the IP packets that a host's stack gets, after tc | [`capture::Capture::stack`] |
+//! | the frames that tc lets go, also those that no stack takes | [`capture::Capture::hook`] |
+//! | that frames of any shape go in | [`packet`] and [`traffic::send`] |
+//! | that no datagram of a flow is lost, doubled or out of order | [`traffic::Stream`], [`traffic::Receiver`] |
+//! | counters | [`scrape`] |
+//! | the product | [`agent::Agent`] |
+//!
+//! Everything here fails by panicking, with a message that says what was expected and what came. A test
+//! that cannot run (no root, no BPF) fails; none is skipped. Labs are independent of each other, so tests
+//! run in parallel.
+
+pub mod agent;
+pub mod capture;
+pub mod lab;
+pub mod packet;
+pub mod scrape;
+mod sys;
+pub mod traffic;
+pub mod wait;

@@ -1,0 +1,212 @@
+//! The real `udplb-agent`, run on a host of a lab. IO.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
+    time::{Duration, SystemTime},
+};
+
+use nix::sys::signal::Signal;
+
+use crate::{
+    lab::{BPFFS, Host, Process},
+    scrape::{self, Metrics},
+    wait,
+};
+
+/// Where the agent under test serves HTTP; every host has a loopback of its own.
+pub const ADDRESS: &str = "127.0.0.1:9465";
+
+/// Longer than a start or a reload takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One agent of a host, running or not. Its pins go with the lab.
+pub struct Agent {
+    host: Host,
+    config: PathBuf,
+    pins: PathBuf,
+    state: PathBuf,
+    arguments: Vec<String>,
+    process: Option<Process>,
+}
+
+impl Agent {
+    /// An agent that does not run yet, with further arguments of `run`.
+    pub fn new(host: &Host, arguments: &[&str]) -> Self {
+        let name = |kind: &str| format!("{}-{}-{kind}", host.lab(), host.name());
+        Self {
+            host: host.clone(),
+            config: host.folder().join(format!("{}.yaml", host.name())),
+            pins: Path::new(BPFFS).join(name("pins")),
+            state: host.folder().join(name("state")),
+            arguments: arguments.iter().map(ToString::to_string).collect(),
+            process: None,
+        }
+    }
+
+    /// Starts an agent with this configuration that keeps its kernel state when it stops.
+    pub fn start(host: &Host, config: &str) -> Self {
+        let mut agent = Self::new(host, &["--keep"]);
+        agent.write(config);
+        agent.run();
+        agent
+    }
+
+    /// Starts the process and returns when it is ready: what the file says is in force.
+    pub fn run(&mut self) {
+        self.launch();
+        self.ready();
+    }
+
+    /// Starts the process without waiting for it.
+    pub fn launch(&mut self) {
+        assert!(self.process.is_none(), "the agent runs already");
+        let mut command = self.command("run");
+        let _: &mut Command = command
+            .arg("-c")
+            .arg(&self.config)
+            .args(["--http-address", ADDRESS])
+            .arg("--state-dir")
+            .arg(&self.state)
+            .args(&self.arguments);
+        self.process = Some(self.host.spawn("agent", &mut command));
+    }
+
+    /// Waits until `/readyz` says yes.
+    pub fn ready(&mut self) {
+        let (host, process) = (
+            self.host.clone(),
+            self.process.as_mut().expect("the agent does not run"),
+        );
+        wait::until(PATIENCE, "the agent to be ready", || {
+            if let Some(status) = process.ended() {
+                panic!("the agent ended with {status}:\n{}", process.log());
+            }
+            scrape::get(&host, ADDRESS, "/readyz")
+                .ok()
+                .filter(|answer| answer.status == 200)
+        });
+    }
+
+    /// Replaces the file, in one step.
+    pub fn write(&self, config: &str) {
+        let new = self.config.with_extension("new");
+        fs::write(&new, config).unwrap();
+        fs::rename(&new, &self.config).unwrap();
+    }
+
+    /// Replaces the file and returns when the agent has put it in force.
+    pub fn reload(&self, config: &str) {
+        let before = self.generation();
+        self.write(config);
+        wait::until(PATIENCE, "the agent to reload", || {
+            (self.generation() > before).then_some(())
+        });
+    }
+
+    /// How many versions of the input this process has put in force.
+    pub fn generation(&self) -> u64 {
+        self.metrics().count("udplb_agent_generation", &[])
+    }
+
+    /// Scrapes it.
+    pub fn metrics(&self) -> Metrics {
+        scrape::scrape(&self.host, ADDRESS)
+    }
+
+    /// Ends it by a signal and returns how it ended.
+    pub fn end(&mut self, signal: Signal) -> ExitStatus {
+        let mut process = self.process.take().expect("the agent does not run");
+        process.signal(signal);
+        process.wait(PATIENCE)
+    }
+
+    /// Asks it to stop; fails unless it ends well.
+    pub fn stop(&mut self) {
+        let status = self.end(Signal::SIGTERM);
+        assert!(
+            status.success(),
+            "the agent ended with {status}:\n{}",
+            self.log()
+        );
+    }
+
+    /// Ends it without a warning.
+    pub fn kill(&mut self) {
+        let _: ExitStatus = self.end(Signal::SIGKILL);
+    }
+
+    /// Runs a subcommand that must succeed and returns what it prints.
+    pub fn ask(&self, subcommand: &str, arguments: &[&str]) -> String {
+        let output = self.command(subcommand).args(arguments).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success(),
+            "{subcommand} {arguments:?}: {}: {error}",
+            output.status
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// `status --output json`.
+    pub fn status(&self) -> serde_json::Value {
+        let text = self.ask("status", &["--output", "json"]);
+        serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("status is not JSON: {error}: {text}"))
+    }
+
+    /// Takes down what it left in the kernel.
+    pub fn cleanup(&self) {
+        drop(self.ask("cleanup", &[]));
+    }
+
+    /// Everything that it has written, over all its runs.
+    pub fn log(&self) -> String {
+        fs::read_to_string(
+            self.host
+                .folder()
+                .join(format!("{}-agent.log", self.host.name())),
+        )
+        .unwrap_or_default()
+    }
+
+    /// Where its pins are.
+    pub fn pins(&self) -> &Path {
+        &self.pins
+    }
+
+    fn command(&self, subcommand: &str) -> Command {
+        let mut command = self.host.command(binary());
+        let _: &mut Command = command.arg(subcommand).arg("--pin-dir").arg(&self.pins);
+        command
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            eprintln!("last lines of the agent on {}:", self.host.name());
+            for line in &lines[lines.len().saturating_sub(40)..] {
+                eprintln!("  {line}");
+            }
+        }
+    }
+}
+
+/// The binary under test: what `UDPLB_AGENT` names, or the last one built.
+pub fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("UDPLB_AGENT") {
+        return path.into();
+    }
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+    let built = |profile: &str| {
+        let path = target.join(profile).join("udplb-agent");
+        let time: SystemTime = fs::metadata(&path).ok()?.modified().ok()?;
+        Some((time, path))
+    };
+    let newest = ["release", "debug"].into_iter().filter_map(built).max();
+    newest.expect("no udplb-agent is built: run `cargo build --release -p udplb-agent` or set UDPLB_AGENT").1
+}

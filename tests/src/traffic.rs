@@ -1,0 +1,11 @@
+//! Traffic: single frames, and numbered flows whose receivers know what is missing. IO but for [`record`].
+
+mod frames;
+mod receiver;
+pub mod record;
+mod stream;
+
+pub use frames::{send, send_pending};
+pub use receiver::{Progress, Receiver};
+pub use record::Report;
+pub use stream::{Flow, Pace, Sent, Stream};

@@ -1,0 +1,126 @@
+//! Receives numbered datagrams on one or more sockets. IO.
+
+use std::{
+    io,
+    net::{SocketAddr, UdpSocket},
+    os::fd::{AsFd, BorrowedFd},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use super::{Report, Sent, record::Record};
+use crate::{
+    capture::PATIENCE,
+    lab::Host,
+    sys,
+    wait::{Deadline, any_readable},
+};
+
+/// Room for what comes while the thread does not run.
+const BUFFER: i32 = 32 << 20;
+
+/// How often the thread looks whether it shall end.
+const TICK: Duration = Duration::from_millis(20);
+
+/// How many different datagrams have come so far.
+#[derive(Clone, Debug, Default)]
+pub struct Progress(Arc<AtomicU64>);
+
+impl Progress {
+    /// The number.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Ordinary UDP sockets, read by a thread. Several sockets count as one receiver: a datagram must come to one
+/// of them, once.
+pub struct Receiver {
+    progress: Progress,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Record>>,
+}
+
+impl Receiver {
+    /// Binds a socket on each host at each address and starts to read.
+    pub fn start(places: &[(&Host, &str)]) -> Self {
+        let bind = |(host, address): &(&Host, &str)| {
+            let socket = host.enter(|| UdpSocket::bind(address));
+            let socket = socket
+                .unwrap_or_else(|error| panic!("{}: cannot bind {address}: {error}", host.name()));
+            sys::set_option(&socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &BUFFER).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            socket
+        };
+        let sockets: Vec<UdpSocket> = places.iter().map(bind).collect();
+        let (progress, stop) = (Progress::default(), Arc::new(AtomicBool::new(false)));
+        let thread = std::thread::spawn({
+            let (progress, stop) = (progress.clone(), Arc::clone(&stop));
+            move || read(&sockets, &progress, &stop)
+        });
+        Self {
+            progress,
+            stop,
+            thread: Some(thread),
+        }
+    }
+
+    /// For a stream that waits for its receivers.
+    pub fn progress(&self) -> Progress {
+        self.progress.clone()
+    }
+
+    /// Waits for what was sent, as long as it keeps coming, and compares.
+    pub fn finish(mut self, sent: &Sent) -> Report {
+        let (mut last, mut deadline) = (self.progress.get(), Deadline::after(PATIENCE));
+        while last < sent.total() && !deadline.passed() {
+            std::thread::sleep(Duration::from_millis(1));
+            let now = self.progress.get();
+            if now != last {
+                (last, deadline) = (now, Deadline::after(PATIENCE));
+            }
+        }
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().unwrap().join().unwrap().report(sent)
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        drop(self.thread.take().map(JoinHandle::join));
+    }
+}
+
+/// Reads until told to stop, and then what is still queued.
+fn read(sockets: &[UdpSocket], progress: &Progress, stop: &AtomicBool) -> Record {
+    let descriptors: Vec<BorrowedFd<'_>> = sockets.iter().map(AsFd::as_fd).collect();
+    let mut record = Record::default();
+    loop {
+        let last = stop.load(Ordering::Relaxed);
+        let _: bool = any_readable(&descriptors, Deadline::after(TICK));
+        for (place, socket) in sockets.iter().enumerate() {
+            while let Some((data, source)) = next(socket) {
+                if record.add(&data, source, place) {
+                    let _: u64 = progress.0.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+        if last {
+            return record;
+        }
+    }
+}
+
+fn next(socket: &UdpSocket) -> Option<(Vec<u8>, SocketAddr)> {
+    let mut buffer = [0; 2048];
+    match socket.recv_from(&mut buffer) {
+        Ok((length, source)) => Some((buffer[..length].to_vec(), source)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+        Err(error) => panic!("receiving on {socket:?}: {error}"),
+    }
+}
