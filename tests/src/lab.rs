@@ -96,15 +96,18 @@ impl Lab {
     }
 
     fn connect(&self, drawing: &Drawing) {
+        // Every interface of the lab has a number of its own. Where both ends of a veth pair have the same one,
+        // the kernel takes up to a second to notice that they are up.
+        let mut index = 100;
         let mut links = String::new();
         for Link(a, b) in &drawing.links {
             let [a, b] = [a, b].map(|end| {
+                index += 1;
                 let host = self.host(&end.host);
+                let (mac, namespace) = (host.mac(&end.interface), host.namespace());
                 format!(
-                    "{} address {} netns {}",
-                    end.interface,
-                    host.mac(&end.interface),
-                    host.namespace()
+                    "{} index {index} address {mac} netns {namespace}",
+                    end.interface
                 )
             });
             links += &format!("link add {a} type veth peer name {b}\n");

@@ -216,14 +216,11 @@ fn frames_for_others_and_arp_pass_the_hook_but_not_the_stack() {
             .iter()
             .any(|frame| frame.packet.destination_mac == elsewhere.destination)
     );
-    assert!(
-        stack
-            .until(
-                |packet| packet.is_udp_to(514),
-                |packet| packet.is_udp_to(515)
-            )
-            .is_empty()
+    let received = stack.until(
+        |packet| packet.is_udp_to(514),
+        |packet| packet.is_udp_to(515),
     );
+    assert_eq!(received, []);
 }
 
 #[test]

@@ -14,7 +14,6 @@ use std::{
 
 use super::{Report, Sent, record::Record};
 use crate::{
-    capture::PATIENCE,
     lab::Host,
     sys,
     wait::{Deadline, any_readable},
@@ -22,6 +21,9 @@ use crate::{
 
 /// Room for what comes while the thread does not run.
 const BUFFER: i32 = 32 << 20;
+
+/// How long nothing new may come before the rest counts as lost.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How often the thread looks whether it shall end.
 const TICK: Duration = Duration::from_millis(20);
