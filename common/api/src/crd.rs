@@ -6,11 +6,17 @@ use serde_json::Value;
 
 use crate::{NodeForwardConfig, ResolvedForward, UdpForward, schema};
 
+const SCHEMA: &str = "/spec/versions/0/schema/openAPIV3Schema";
+
 /// A definition as JSON. `K::crd()` itself still holds what [`schema::clean`] takes out.
 #[must_use]
 pub fn definition<K: CustomResourceExt>() -> Value {
     let mut definition = serde_json::to_value(K::crd()).unwrap_or_default();
     schema::clean(&mut definition);
+    if let Some(Value::Object(schema)) = definition.pointer_mut(SCHEMA) {
+        // The kind again.
+        let _ = schema.remove("title");
+    }
     definition
 }
 
@@ -32,5 +38,5 @@ pub fn typed() -> Result<Vec<CustomResourceDefinition>, serde_json::Error> {
 /// The schema of the one version that a definition has.
 #[must_use]
 pub fn schema_of(definition: &Value) -> &Value {
-    &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    definition.pointer(SCHEMA).unwrap_or(&Value::Null)
 }

@@ -9,6 +9,14 @@
 //! the CEL rules next to the types are the only source of validation: the API server evaluates
 //! them, and [`check`] does the same for a document in a file.
 #![forbid(unsafe_code)]
+#![expect(
+    clippy::doc_markdown,
+    reason = "kubectl explain prints the documentation of fields"
+)]
+#![expect(
+    clippy::duplicated_attributes,
+    reason = "printer columns repeat the names of their settings"
+)]
 
 pub mod check;
 pub mod condition;
@@ -18,6 +26,7 @@ pub mod resolved_forward;
 mod schema;
 pub mod udp_forward;
 
+pub use check::{Checker, Problem};
 pub use node_forward_config::{
     FailedForward, ForwardReference, NodeForwardConfig, NodeForwardConfigSpec,
     NodeForwardConfigStatus,

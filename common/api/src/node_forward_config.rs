@@ -83,7 +83,7 @@ pub struct NodeForwardConfigStatus {
     pub boot_id: Option<String>,
     /// appliedRevision: every forward of this node up to it is in force or listed as failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 0x7fff_ffff_ffff_ffff_i64))]
+    #[schemars(range(min = 0))]
     pub applied_revision: Option<i64>,
     /// failed names the forwards that are not in force, at most 32.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -40,7 +40,7 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 pub struct ResolvedForwardSpec {
     /// revision rises over all forwards whenever a forward's accepted spec changes.
-    #[schemars(range(min = 1, max = 0x7fff_ffff_ffff_ffff_i64))]
+    #[schemars(range(min = 1))]
     pub revision: i64,
     /// action is Clone or Forward.
     pub action: Action,

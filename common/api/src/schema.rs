@@ -58,7 +58,7 @@ pub(crate) fn conditions(_: &mut SchemaGenerator) -> Schema {
                 },
                 "observedGeneration": {
                     "description": "observedGeneration is the metadata.generation that the condition was set for.",
-                    "type": "integer", "format": "int64", "minimum": 0, "maximum": i64::MAX,
+                    "type": "integer", "format": "int64", "minimum": 0,
                 },
                 "lastTransitionTime": {
                     "description": "lastTransitionTime is when the status last changed.",
@@ -78,12 +78,16 @@ pub(crate) fn conditions(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// Makes a derived schema acceptable to an API server: no `nullable` and no null in enums, because a
-/// field that is not set is left out; no integer formats that OpenAPI does not know.
+/// Makes a derived schema one that an API server takes without warnings: no `nullable` and no null in
+/// enums, because a field that is not set is left out; no integer formats that it does not know.
 pub(crate) fn clean(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
             let _ = fields.remove("nullable");
+            // Line breaks of the source mean nothing to a reader of `kubectl explain`.
+            if let Some(Value::String(text)) = fields.get_mut("description") {
+                *text = text.replace('\n', " ");
+            }
             if let Some(Value::Array(values)) = fields.get_mut("enum") {
                 values.retain(|value| !value.is_null());
             }

@@ -64,6 +64,7 @@ pub struct UdpForwardSpec {
     /// whenUnavailable says what Forward does with a packet when no destination has a usable
     /// upstream: Drop, or Pass it to the local stack. Drop where it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "WhenUnavailable")]
     pub when_unavailable: Option<WhenUnavailable>,
     /// destinations: every one gets the packet, and chooses one of its upstreams for it.
     #[schemars(
@@ -136,7 +137,7 @@ pub enum WhenUnavailable {
 pub struct UdpForwardStatus {
     /// observedGeneration is the metadata.generation that this status belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 0x7fff_ffff_ffff_ffff_i64))]
+    #[schemars(range(min = 0))]
     pub observed_generation: Option<i64>,
     /// conditions are Accepted, Resolved, Programmed and Ready.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -40,7 +40,8 @@ macro_rules! text {
 }
 
 const ADDRESS_OR_PREFIX: (&str, &str) = (
-    "isIP(self) || isCIDR(self)",
+    // The server takes no sign or leading zero in a prefix length; the offline evaluator would.
+    "isIP(self) || (isCIDR(self) && self.matches('/(0|[1-9][0-9]*)$'))",
     "write an address such as 192.0.2.10, or a prefix such as 2001:db8::/64",
 );
 const NO_HOST_BITS: (&str, &str) = (
@@ -50,7 +51,7 @@ const NO_HOST_BITS: (&str, &str) = (
 
 text! {
     /// An address or prefix that packets are sent to.
-    ListenAddress, 2..=49, &[
+    ListenAddress, 1..=49, &[
         ADDRESS_OR_PREFIX,
         NO_HOST_BITS,
         (
@@ -62,12 +63,12 @@ text! {
 
 text! {
     /// An address or prefix that packets come from.
-    SourcePrefix, 2..=49, &[ADDRESS_OR_PREFIX, NO_HOST_BITS]
+    SourcePrefix, 1..=49, &[ADDRESS_OR_PREFIX, NO_HOST_BITS]
 }
 
 text! {
     /// The address of an upstream.
-    UpstreamAddress, 2..=253, &[
+    UpstreamAddress, 1..=253, &[
         ("isIP(self)", "write an IPv4 or IPv6 address; for a name use hostname instead of address"),
         (
             "!isIP(self) || ip(self).isGlobalUnicast() || (ip(self).family() == 4 && ip(self).isLinkLocalUnicast())",
@@ -87,7 +88,7 @@ text! {
 text! {
     /// A network interface by name, or several by a glob.
     InterfacePattern, 1..=31, &[(
-        "self.matches('^[^][{}!/:[:space:][:cntrl:]]+$')",
+        r"self.matches('^[^\\]\\[{}!/:\\s]+$')",
         "write an interface name such as eth0, or a glob with * and ? such as eth*",
     )]
 }

@@ -1,0 +1,486 @@
+//! What the offline check says about documents, word for word.
+#![cfg(test)]
+
+use serde_json::{Value, json};
+use udplb_api::{Checker, NodeForwardConfig, ResolvedForward, UdpForward, crd};
+
+/// Every field of the API once.
+fn full() -> Value {
+    json!({
+        "apiVersion": "udplb.dev/v1alpha1",
+        "kind": "UdpForward",
+        "metadata": { "name": "syslog", "namespace": "telemetry", "labels": { "team": "network" } },
+        "spec": {
+            "state": "Active",
+            "nodeSelector": {
+                "matchLabels": { "role": "edge" },
+                "matchExpressions": [{ "key": "zone", "operator": "In", "values": ["a", "b"] }],
+            },
+            "interfaces": ["eth*", "bond0.100"],
+            "match": {
+                "addresses": ["192.0.2.10", "2001:db8::/64", "239.1.2.3", "0.0.0.0/0"],
+                "ports": [{ "port": 514 }, { "port": 10000, "endPort": 10099 }],
+                "sources": ["198.51.100.0/24", "203.0.113.9"],
+            },
+            "action": "Forward",
+            "whenUnavailable": "Drop",
+            "destinations": [
+                {
+                    "name": "siem",
+                    "strategy": "SourceIPPort",
+                    "sourceAddress": "Rewrite",
+                    "destinationAddress": "Rewrite",
+                    "sampling": { "oneIn": 10, "per": "Flow" },
+                    "rateLimit": { "packetsPerSecond": 50000, "burst": 5000 },
+                    "upstreams": [
+                        { "address": "203.0.113.5", "port": 5514, "weight": 3 },
+                        { "hostname": "siem.example.com", "port": 5514 },
+                        { "service": { "name": "collector", "port": "syslog" } },
+                        { "service": { "name": "collector", "port": 514 } },
+                        { "service": { "name": "collector" } },
+                        { "address": "2001:db8::5" },
+                        { "address": "169.254.20.10" },
+                    ],
+                },
+                { "name": "mirror", "destinationAddress": "Preserve", "upstreams": [{ "address": "203.0.113.6" }] },
+            ],
+        },
+    })
+}
+
+fn minimal() -> Value {
+    json!({
+        "apiVersion": "udplb.dev/v1alpha1",
+        "kind": "UdpForward",
+        "metadata": { "name": "syslog" },
+        "spec": {
+            "match": { "ports": [{ "port": 514 }] },
+            "action": "Clone",
+            "destinations": [{ "name": "siem", "upstreams": [{ "address": "203.0.113.5" }] }],
+        },
+    })
+}
+
+fn at<'a>(document: &'a mut Value, pointer: &str) -> (&'a mut Value, String) {
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    (document.pointer_mut(parent).unwrap(), name.to_owned())
+}
+
+fn with(mut document: Value, pointer: &str, value: Value) -> Value {
+    let (parent, name) = at(&mut document, pointer);
+    match parent {
+        Value::Array(items) => items[name.parse::<usize>().unwrap()] = value,
+        other => other[name] = value,
+    }
+    document
+}
+
+fn without(mut document: Value, pointer: &str) -> Value {
+    let (parent, name) = at(&mut document, pointer);
+    assert!(parent.as_object_mut().unwrap().remove(&name).is_some());
+    document
+}
+
+fn said(document: &Value) -> Vec<String> {
+    thread_local!(static CHECKER: Checker = Checker::udp_forward());
+    CHECKER.with(|checker| {
+        checker
+            .problems(document)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    })
+}
+
+#[test]
+fn good_documents_pass_and_read_back_the_same() {
+    for document in [full(), minimal()] {
+        assert_eq!(said(&document), Vec::<String>::new());
+        let forward: UdpForward = serde_json::from_value(document.clone()).unwrap();
+        let again = serde_json::to_value(&forward).unwrap();
+        assert_eq!(said(&again), Vec::<String>::new());
+        let twice: UdpForward = serde_json::from_value(again).unwrap();
+        assert_eq!(forward, twice);
+    }
+}
+
+#[test]
+fn documents_that_were_read_from_a_cluster_pass() {
+    let mut document = minimal();
+    document["metadata"]["creationTimestamp"] = Value::Null;
+    document["metadata"]["managedFields"] = json!([{ "manager": "kubectl" }]);
+    document["status"] = json!({ "conditions": [], "desiredNodes": 3 });
+    assert_eq!(said(&document), Vec::<String>::new());
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
+fn mistakes_are_named_with_what_to_write_instead() {
+    let upstream = "/spec/destinations/0/upstreams/0";
+    let cases = [
+        (
+            json!([]),
+            "is a list: write fields, one a line, as name: value",
+        ),
+        (
+            without(minimal(), "/apiVersion"),
+            "apiVersion: is missing: write it",
+        ),
+        (
+            with(minimal(), "/apiVersion", json!("udplb.dev/v1")),
+            "apiVersion: write udplb.dev/v1alpha1",
+        ),
+        (
+            with(minimal(), "/kind", json!("UDPForward")),
+            "kind: write UdpForward",
+        ),
+        (
+            with(minimal(), "/specs", json!({})),
+            "specs: is no field here: did you mean spec?",
+        ),
+        (
+            without(minimal(), "/metadata/name"),
+            "metadata.name: is missing: write it",
+        ),
+        (
+            with(minimal(), "/metadata/nmae", json!("x")),
+            "metadata.nmae: is no field here: did you mean name?",
+        ),
+        (
+            with(minimal(), "/metadata/labels", json!({ "a.b/c": 1 })),
+            "metadata.labels.a.b/c: is a number: write a text, in quotes",
+        ),
+        (
+            without(minimal(), "/spec/action"),
+            "spec.action: is missing: write Clone or Forward",
+        ),
+        (
+            with(minimal(), "/spec/action", json!("clone")),
+            "spec.action: \"clone\" is no value here: did you mean Clone?",
+        ),
+        (
+            with(minimal(), "/spec/action", json!("Mirror")),
+            "spec.action: \"Mirror\" is no value here: write Clone or Forward",
+        ),
+        (
+            with(minimal(), "/spec/state", Value::Null),
+            "spec.state: is empty: write a value, or leave the field out",
+        ),
+        (
+            with(minimal(), "/spec/match/port", json!(514)),
+            "spec.match.port: is no field here: did you mean ports?",
+        ),
+        (
+            with(minimal(), "/spec/match/ports", json!(514)),
+            "spec.match.ports: is a number: write a list, each item after a '-'",
+        ),
+        (
+            with(minimal(), "/spec/match/ports/0", json!(514)),
+            "spec.match.ports[0]: is a number: write fields, one a line, as name: value",
+        ),
+        (
+            with(minimal(), "/spec/match/ports/0/port", json!("514")),
+            "spec.match.ports[0].port: is a text: write a number, without quotes",
+        ),
+        (
+            with(minimal(), "/spec/match/ports/0/port", json!(0)),
+            "spec.match.ports[0].port: 0 is out of range: write a number from 1 to 65535",
+        ),
+        (
+            with(minimal(), "/spec/match/ports/0/port", json!(65_536)),
+            "spec.match.ports[0].port: 65536 is out of range: write a number from 1 to 65535",
+        ),
+        (
+            with(minimal(), "/spec/match/ports/0/port", json!(51.4)),
+            "spec.match.ports[0].port: 51.4 is no whole number: write one",
+        ),
+        (
+            with(minimal(), "/spec/match/ports", json!([])),
+            "spec.match.ports: is an empty list: write an item, or leave the field out if it may be",
+        ),
+        (
+            with(minimal(), "/spec/interfaces", Value::from(vec!["eth0"; 17])),
+            "spec.interfaces: has 17 items: write at most 16",
+        ),
+        (
+            with(minimal(), "/spec/destinations/0/colour", json!(1)),
+            "spec.destinations[0].colour: is no field here: write one of destinationAddress, name, rateLimit, sampling, sourceAddress, strategy, upstreams",
+        ),
+        (
+            with(full(), "/spec/destinations/1/name", json!("siem")),
+            "spec.destinations[1].name: \"siem\" is used by an earlier item: write another one",
+        ),
+        (
+            with(minimal(), &format!("{upstream}/weight"), json!(257)),
+            "spec.destinations[0].upstreams[0].weight: 257 is out of range: write a number from 1 to 256",
+        ),
+        (
+            with(
+                full(),
+                "/spec/destinations/0/upstreams/2/service/port",
+                json!("SYSLOG"),
+            ),
+            "spec.destinations[0].upstreams[2].service.port: \"SYSLOG\" is not allowed here: write a text that matches ^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        ),
+        (
+            with(
+                full(),
+                "/spec/destinations/0/upstreams/2/service/port",
+                json!(0),
+            ),
+            "spec.destinations[0].upstreams[2].service.port: 0 is out of range: write a number from 1 to 65535",
+        ),
+    ];
+    for (document, expected) in cases {
+        assert_eq!(said(&document), [expected], "{document:#}");
+    }
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
+fn broken_rules_are_named_with_what_to_write_instead() {
+    let upstream = "/spec/destinations/0/upstreams/0";
+    let cases = [
+        (
+            with(minimal(), "/metadata/name", json!("Syslog")),
+            "metadata.name: write lower-case letters, digits, '-' and '.', with a letter or digit at both ends",
+        ),
+        (
+            with(minimal(), "/metadata/name", json!("s".repeat(64))),
+            "metadata.name is too long: write at most 63 characters",
+        ),
+        (
+            with(minimal(), "/spec/whenUnavailable", json!("Pass")),
+            "spec: whenUnavailable is for action Forward: with Clone the original always goes on; leave it out",
+        ),
+        (
+            with(
+                minimal(),
+                "/spec/match/addresses",
+                json!(["192.0.2.10", "192.0.2.300"]),
+            ),
+            "spec.match.addresses[1]: write an address such as 192.0.2.10, or a prefix such as 2001:db8::/64",
+        ),
+        (
+            with(minimal(), "/spec/match/addresses", json!(["192.0.2.10/24"])),
+            "spec.match.addresses[0]: the address has bits set behind the prefix length: write the first address of the prefix, or the address without a length",
+        ),
+        (
+            with(minimal(), "/spec/match/addresses", json!(["0.0.0.0"])),
+            "spec.match.addresses[0]: no packet is sent to this address: leave addresses out to match every address of the node",
+        ),
+        (
+            with(
+                minimal(),
+                "/spec/match/sources",
+                json!(["::ffff:192.0.2.1"]),
+            ),
+            "spec.match.sources[0]: write an address such as 192.0.2.10, or a prefix such as 2001:db8::/64",
+        ),
+        (
+            with(
+                minimal(),
+                "/spec/match/ports",
+                json!([{ "port": 514, "endPort": 500 }]),
+            ),
+            "spec.match.ports[0]: endPort is below port: swap them",
+        ),
+        (
+            with(
+                minimal(),
+                "/spec/match/ports",
+                json!([{ "port": 514 }, { "port": 500, "endPort": 600 }]),
+            ),
+            "spec.match.ports: two entries hold the same port: name each port once",
+        ),
+        (
+            with(
+                minimal(),
+                "/spec/match/ports",
+                json!([{ "port": 514 }, { "port": 514 }]),
+            ),
+            "spec.match.ports: two entries hold the same port: name each port once",
+        ),
+        (
+            with(minimal(), "/spec/interfaces", json!(["eth0", "eth[0-3]"])),
+            "spec.interfaces[1]: write an interface name such as eth0, or a glob with * and ? such as eth*",
+        ),
+        (
+            with(minimal(), "/spec/destinations/0/name", json!("SIEM")),
+            "spec.destinations[0].name: write lower-case letters, digits and '-', with a letter or digit at both ends",
+        ),
+        (
+            with(minimal(), upstream, json!({})),
+            "spec.destinations[0].upstreams[0]: write exactly one of address, hostname and service",
+        ),
+        (
+            with(
+                minimal(),
+                &format!("{upstream}/hostname"),
+                json!("siem.example.com"),
+            ),
+            "spec.destinations[0].upstreams[0]: write exactly one of address, hostname and service",
+        ),
+        (
+            with(
+                minimal(),
+                &format!("{upstream}/address"),
+                json!("siem.example.com"),
+            ),
+            "spec.destinations[0].upstreams[0].address: write an IPv4 or IPv6 address; for a name use hostname instead of address",
+        ),
+        (
+            with(
+                minimal(),
+                &format!("{upstream}/address"),
+                json!("127.0.0.1"),
+            ),
+            "spec.destinations[0].upstreams[0].address: an upstream is one host that routing leads to: write no unspecified, loopback, multicast, broadcast or IPv6 link-local address",
+        ),
+        (
+            with(minimal(), &format!("{upstream}/address"), json!("fe80::1")),
+            "spec.destinations[0].upstreams[0].address: an upstream is one host that routing leads to: write no unspecified, loopback, multicast, broadcast or IPv6 link-local address",
+        ),
+        (
+            with(minimal(), upstream, json!({ "hostname": "10.0.0.300" })),
+            "spec.destinations[0].upstreams[0].hostname: write a DNS name such as siem.example.com; for an address use address instead of hostname",
+        ),
+        (
+            with(full(), "/spec/destinations/0/upstreams/2/port", json!(514)),
+            "spec.destinations[0].upstreams[2]: port is for address and hostname: for a service write service.port",
+        ),
+        (
+            with(
+                full(),
+                "/spec/destinations/0/upstreams/2/service/name",
+                json!("collector.telemetry"),
+            ),
+            "spec.destinations[0].upstreams[2].service.name: write the name of a Service of the same namespace, without a domain",
+        ),
+        (
+            with(
+                full(),
+                "/spec/destinations/1/sourceAddress",
+                json!("Rewrite"),
+            ),
+            "spec.destinations[1]: destinationAddress Preserve changes the next hop only: leave sourceAddress out",
+        ),
+        (
+            with(full(), "/spec/destinations/1/upstreams/0/port", json!(514)),
+            "spec.destinations[1]: destinationAddress Preserve changes the next hop only: leave out the port of upstreams",
+        ),
+        (
+            with(
+                full(),
+                "/spec/nodeSelector/matchExpressions/0/operator",
+                json!("Exists"),
+            ),
+            "spec.nodeSelector.matchExpressions[0]: operators In and NotIn need values; leave values out for Exists and DoesNotExist",
+        ),
+    ];
+    for (document, expected) in cases {
+        assert_eq!(said(&document), [expected], "{document:#}");
+    }
+}
+
+#[test]
+fn several_mistakes_are_all_named() {
+    let mut document = with(minimal(), "/spec/state", json!("On"));
+    document["spec"]["match"]["ports"] = json!([{}, { "port": -1 }]);
+    assert_eq!(
+        said(&document),
+        [
+            "spec.match.ports[0].port: is missing: write it",
+            "spec.match.ports[1].port: -1 is out of range: write a number from 1 to 65535",
+            "spec.state: \"On\" is no value here: write Active or Paused",
+        ]
+    );
+}
+
+#[test]
+fn spellings_of_addresses_are_those_of_the_server() {
+    let accepted =
+        |text: &str| said(&with(minimal(), "/spec/match/addresses", json!([text]))).is_empty();
+    for good in [
+        "192.0.2.1",
+        "2001:DB8::1",
+        "::1",
+        "10.0.0.0/8",
+        "::/0",
+        "192.0.2.1/32",
+        "255.255.255.255",
+    ] {
+        assert!(accepted(good), "{good}");
+    }
+    for bad in [
+        "192.0.2.01",
+        "192.0.2",
+        "192.0.2.1 ",
+        "fe80::1%eth0",
+        "::ffff:192.0.2.1",
+        "::ffff:0:0/96",
+        "10.0.0.0/08",
+        "10.0.0.0/33",
+        "10.0.0.0/",
+        "/8",
+        "::",
+        "1",
+        "0xa000001",
+        "2001:db8::/129",
+        "*",
+        "eth0",
+    ] {
+        assert!(!accepted(bad), "{bad}");
+    }
+}
+
+#[test]
+fn what_the_planner_writes_is_checked_too() {
+    let resolved = json!({
+        "apiVersion": "udplb.dev/v1alpha1",
+        "kind": "ResolvedForward",
+        "metadata": { "name": "syslog", "namespace": "default" },
+        "spec": {
+            "revision": 7, "action": "Clone", "whenUnavailable": "Drop", "state": "Active",
+            "match": { "addresses": ["192.0.2.10/32"], "ports": [{ "port": 514 }], "sources": ["10.0.0.0/8"] },
+            "destinations": [{
+                "name": "siem", "strategy": "SourceIP", "sourceAddress": "Preserve", "destinationAddress": "Rewrite",
+                "upstreams": [{ "address": "203.0.113.5", "port": 5514, "weight": 1 }],
+            }],
+        },
+    });
+    let checker = Checker::of::<ResolvedForward>();
+    assert_eq!(checker.problems(&resolved), []);
+    let typed: ResolvedForward = serde_json::from_value(resolved.clone()).unwrap();
+    assert_eq!(serde_json::to_value(typed).unwrap(), resolved);
+    let wrong = with(resolved, "/spec/match/addresses/0", json!("192.0.2.10"));
+    assert_eq!(
+        checker
+            .problems(&wrong)
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>(),
+        ["spec.match.addresses[0]: write a prefix such as 192.0.2.0/24"]
+    );
+
+    let node = json!({
+        "apiVersion": "udplb.dev/v1alpha1",
+        "kind": "NodeForwardConfig",
+        "metadata": { "name": "node-1" },
+        "spec": { "forwards": [{ "namespace": "default", "name": "syslog", "uid": "file" }] },
+    });
+    assert_eq!(Checker::of::<NodeForwardConfig>().problems(&node), []);
+}
+
+#[test]
+fn the_definitions_are_types_that_a_client_can_send() {
+    let definitions = crd::typed().unwrap();
+    let names: Vec<_> = definitions
+        .iter()
+        .map(|definition| definition.spec.names.kind.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        ["UdpForward", "ResolvedForward", "NodeForwardConfig"]
+    );
+}
