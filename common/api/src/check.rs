@@ -43,7 +43,8 @@ impl fmt::Display for Problem {
 /// Checks documents of one kind. Making one compiles the rules, so make it once.
 #[derive(Debug)]
 pub struct Checker {
-    kind: String,
+    /// Fields that have one value only.
+    fixed: Vec<(&'static str, String)>,
     schema: Value,
     rules: CompiledSchema,
     validator: Validator,
@@ -61,9 +62,20 @@ impl Checker {
     pub fn of<K: CustomResourceExt + Resource<DynamicType = ()>>() -> Self {
         let mut schema = crd::schema_of(&crd::definition::<K>()).clone();
         metadata::add_to(&mut schema);
+        let mut checker = Self::with_schema(schema);
+        checker.fixed = vec![
+            ("apiVersion", API_VERSION.to_owned()),
+            ("kind", K::kind(&()).into_owned()),
+        ];
+        checker
+    }
+
+    /// Checks documents of another format, by a schema that uses the keywords which ours use.
+    #[must_use]
+    pub fn with_schema(schema: Value) -> Self {
         let rules = compile_schema(&schema);
         Self {
-            kind: K::kind(&()).into_owned(),
+            fixed: Vec::new(),
             schema,
             rules,
             validator: Validator::new(),
@@ -89,15 +101,16 @@ impl Checker {
     }
 
     fn type_problems(&self, document: &Value) -> Vec<Problem> {
-        [("apiVersion", API_VERSION), ("kind", self.kind.as_str())]
-            .into_iter()
-            .filter(|&(field, expected)| {
+        self.fixed
+            .iter()
+            .filter(|(field, expected)| {
                 document
                     .get(field)
-                    .is_some_and(|found| found.is_string() && found != expected)
+                    .and_then(Value::as_str)
+                    .is_some_and(|found| found != expected)
             })
             .map(|(field, expected)| Problem {
-                path: field.to_owned(),
+                path: (*field).to_owned(),
                 message: format!("write {expected}"),
             })
             .collect()

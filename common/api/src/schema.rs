@@ -104,6 +104,13 @@ pub(crate) fn clean(schema: &mut Value) {
             fields.values_mut().for_each(clean);
         }
         Value::Array(items) => items.iter_mut().for_each(clean),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        // Bounds come as floating-point numbers.
+        Value::Number(number) => {
+            let whole = number.as_f64().filter(|exact| exact.fract() == 0.0);
+            if let Some(whole) = whole.and_then(|exact| format!("{exact:.0}").parse::<i64>().ok()) {
+                *schema = json!(whole);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
     }
 }

@@ -138,7 +138,8 @@ fn hash((address, port): (IpAddr, Option<u16>)) -> u64 {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
         IpAddr::V6(v6) => v6.to_bits(),
     };
-    let (high, low) = ((bits >> 64) as u64, (bits & u128::from(u64::MAX)) as u64);
+    let [high, low] =
+        [bits >> 64, bits & u128::from(u64::MAX)].map(|half| u64::try_from(half).unwrap_or(0));
     mix(mix(mix(high) ^ low) ^ u64::from(port.unwrap_or(0)))
 }
 

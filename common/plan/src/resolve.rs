@@ -22,8 +22,11 @@ pub struct Answers {
     /// Addresses of host names; none where nobody resolves them.
     pub hostnames: Option<BTreeMap<String, Vec<IpAddr>>>,
     /// Endpoints of services by namespace; none where there are no services.
-    pub services: Option<BTreeMap<(String, ServiceReference), Vec<(IpAddr, u16)>>>,
+    pub services: Option<BTreeMap<ServiceKey, Vec<(IpAddr, u16)>>>,
 }
+
+/// A service with its namespace.
+pub type ServiceKey = (String, ServiceReference);
 
 /// A forward with its upstreams, and what of it could not be resolved.
 #[derive(Clone, Debug, PartialEq)]

@@ -15,7 +15,7 @@ use udplb_api::{
         },
         matching::PortRange,
         selector::LabelSelector,
-        text::{DestinationName, InterfacePattern},
+        text::{DestinationName, InterfacePattern, ListenAddress, SourcePrefix},
     },
 };
 
@@ -91,7 +91,7 @@ pub fn forward(forward: &UdpForward, seniority: Seniority) -> Result<ValidatedFo
         None => None,
         Some(texts) => Some(prefixes(
             "spec.match.addresses",
-            texts.iter().map(|text| text.as_str()),
+            texts.iter().map(ListenAddress::as_str),
         )?),
     };
     let sources = spec
@@ -99,7 +99,7 @@ pub fn forward(forward: &UdpForward, seniority: Seniority) -> Result<ValidatedFo
         .sources
         .iter()
         .flatten()
-        .map(|text| text.as_str());
+        .map(SourcePrefix::as_str);
     if spec.destinations.is_empty() || spec.destinations.len() > MAX_DESTINATIONS {
         return Err(invalid("spec.destinations", "write 1 to 8 destinations"));
     }
@@ -174,7 +174,7 @@ fn prefixes<'a>(path: &str, texts: impl Iterator<Item = &'a str>) -> Result<Vec<
         let prefix = IpNet::from_str(text).or_else(|_| IpAddr::from_str(text).map(IpNet::from));
         match prefix {
             Ok(prefix) if prefix.trunc() == prefix && !is_mapped(prefix.addr()) => {
-                found.push(prefix)
+                found.push(prefix);
             }
             _ => {
                 return Err(invalid(
