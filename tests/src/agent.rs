@@ -22,6 +22,8 @@ pub const ADDRESS: &str = "127.0.0.1:9465";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One agent of a host, running or not. Its pins go with the lab.
+///
+/// When an agent that runs is dropped at the end of a test, the metrics identity must hold.
 pub struct Agent {
     host: Host,
     config: PathBuf,
@@ -29,6 +31,7 @@ pub struct Agent {
     state: PathBuf,
     arguments: Vec<String>,
     process: Option<Process>,
+    final_identity: bool,
 }
 
 impl Agent {
@@ -42,6 +45,7 @@ impl Agent {
             state: host.folder().join(name("state")),
             arguments: arguments.iter().map(ToString::to_string).collect(),
             process: None,
+            final_identity: true,
         }
     }
 
@@ -137,6 +141,16 @@ impl Agent {
         let _: ExitStatus = self.end(Signal::SIGKILL);
     }
 
+    /// Fails unless every packet that matched since `before` is accounted for.
+    pub fn check_identity(&self, before: &Metrics) {
+        scrape::identity(before, &self.metrics()).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Leaves out the check of the metrics identity when this is dropped: destinations came or went.
+    pub fn without_final_identity(&mut self) {
+        self.final_identity = false;
+    }
+
     /// Runs a subcommand that must succeed and returns what it prints.
     pub fn ask(&self, subcommand: &str, arguments: &[&str]) -> String {
         let output = self.command(subcommand).args(arguments).output().unwrap();
@@ -192,8 +206,18 @@ impl Drop for Agent {
             for line in &lines[lines.len().saturating_sub(40)..] {
                 eprintln!("  {line}");
             }
+        } else if self.process.is_some() && self.final_identity {
+            self.check_identity(&Metrics::default());
         }
     }
+}
+
+/// A `UdpForward` document with this name and these lines of its spec, indented as they are.
+pub fn forward(name: &str, spec: &str) -> String {
+    let spec = spec.trim_matches('\n');
+    format!(
+        "---\napiVersion: udplb.dev/v1alpha1\nkind: UdpForward\nmetadata: {{name: {name}}}\nspec:\n{spec}\n"
+    )
 }
 
 /// The binary under test: what `UDPLB_AGENT` names, or the last one built.

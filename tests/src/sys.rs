@@ -1,5 +1,7 @@
 //! System calls that no safe crate wraps. IO; the only `unsafe` of this crate.
 
+pub(crate) mod bpf;
+
 use std::{
     fs::File,
     io,

@@ -10,6 +10,7 @@ use std::{
 
 use udplb_tests::{
     capture::Capture,
+    foreign::{Counter, Place},
     lab::{Lab, Mac, residue, shapes},
     packet::{Checksum, Ethernet, Packet, Tag, Udp, assert_same},
     traffic::{Flow, Pace, Receiver, Stream, send, send_pending},
@@ -344,4 +345,23 @@ fn links_have_the_addresses_that_follow_from_their_names() {
         Packet::parse(&towards_node(&lab).frame(0x88b5, &[])).source_mac,
         Mac::of("sender", "eth0")
     );
+}
+
+#[test]
+fn foreign_programs_count_what_they_see() {
+    let lab = shapes::two_collectors("foreign");
+    let (sender, node) = (lab.host("sender"), lab.host("node"));
+    let counters = [Place::First, Place::Last].map(|place| Counter::attach(node, "eth0", place));
+    let mut capture = Capture::stack(node);
+    let before = counters.each_ref().map(Counter::seen);
+    let frame = Udp::new("10.0.1.2:1000", "10.0.1.1:514", b"hello").frame(&towards_node(&lab));
+    send(sender, "eth0", &vec![frame; 10]);
+    assert_eq!(capture.expect(10, |packet| packet.is_udp_to(514)).len(), 10);
+    for (counter, before) in counters.iter().zip(before) {
+        assert!(
+            (10..20).contains(&(counter.seen() - before)),
+            "{}",
+            counter.seen()
+        );
+    }
 }

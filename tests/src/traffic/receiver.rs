@@ -105,7 +105,7 @@ fn read(sockets: &[UdpSocket], progress: &Progress, stop: &AtomicBool) -> Record
     loop {
         let last = stop.load(Ordering::Relaxed);
         let _: bool = any_readable(&descriptors, Deadline::after(TICK));
-        for (place, socket) in sockets.iter().enumerate() {
+        for (place, socket) in (0..).zip(sockets) {
             while let Some((data, source)) = next(socket) {
                 if record.add(&data, source, place) {
                     let _: u64 = progress.0.fetch_add(1, Ordering::Relaxed);

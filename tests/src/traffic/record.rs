@@ -50,20 +50,17 @@ pub struct Record {
 /// What came of one flow.
 #[derive(Debug, Default)]
 struct Arrivals {
-    /// One bit a number.
-    seen: Vec<u64>,
+    /// Where each number came first.
+    places: Vec<Option<u8>>,
     distinct: u64,
     duplicated: u64,
     misordered: u64,
-    /// One more than the highest number.
-    next: u64,
     sources: BTreeSet<SocketAddr>,
-    places: BTreeMap<usize, u64>,
 }
 
 impl Record {
     /// Takes a datagram in; `place` is the socket that it came to. True if it is new.
-    pub fn add(&mut self, data: &[u8], source: SocketAddr, place: usize) -> bool {
+    pub fn add(&mut self, data: &[u8], source: SocketAddr, place: u8) -> bool {
         let Some((flow, number)) = decode(data) else {
             self.strange += 1;
             return false;
@@ -80,26 +77,21 @@ impl Record {
             strange: self.strange,
             ..Report::default()
         };
+        let nothing = Arrivals::default();
         for (flow, (source, count)) in (0..).zip(&sent.flows) {
+            let arrivals = self.flows.get(&flow).unwrap_or(&nothing);
+            let missing = |number: &u64| arrivals.place(*number).is_none();
+            let lost = u64::try_from((0..*count).filter(missing).count()).unwrap();
+            let first = (0..*count).find(missing);
+            report.examples.extend(first.map(|first| {
+                format!("{lost} of {count} of flow {flow} from {source}, first {first}")
+            }));
             report.sent += count;
-            let Some(arrivals) = self.flows.get(&flow) else {
-                report.lost += count;
-                report.examples.extend(
-                    (*count > 0).then(|| format!("all {count} of flow {flow} from {source}")),
-                );
-                continue;
-            };
-            let missing = |number: &u64| !arrivals.has(*number);
-            report.lost += u64::try_from((0..*count).filter(missing).count()).unwrap();
-            report.examples.extend(
-                (0..*count)
-                    .find(missing)
-                    .map(|number| format!("flow {flow} from {source}: {number} of {count}")),
-            );
+            report.lost += lost;
             report.received += arrivals.distinct;
             report.duplicated += arrivals.duplicated;
             report.misordered += arrivals.misordered;
-            report.strange += u64::from(arrivals.next > *count);
+            report.strange += u64::from(arrivals.next() > *count);
             report.sources.push((*source, arrivals.sources.clone()));
             report.places.push(arrivals.places.clone());
         }
@@ -109,32 +101,31 @@ impl Record {
 }
 
 impl Arrivals {
-    fn add(&mut self, number: u64, source: SocketAddr, place: usize) -> bool {
+    fn add(&mut self, number: u64, source: SocketAddr, place: u8) -> bool {
         self.sources.insert(source);
-        *self.places.entry(place).or_default() += 1;
-        let (word, bit) = position(number);
-        if self.seen.len() <= word {
-            self.seen.resize(word + 1, 0);
+        let next = self.next();
+        let position = usize::try_from(number).unwrap();
+        if self.places.len() <= position {
+            self.places.resize(position + 1, None);
         }
-        if self.seen[word] & bit != 0 {
+        if self.places[position].is_some() {
             self.duplicated += 1;
             return false;
         }
-        self.seen[word] |= bit;
+        self.places[position] = Some(place);
         self.distinct += 1;
-        self.misordered += u64::from(number < self.next);
-        self.next = self.next.max(number + 1);
+        self.misordered += u64::from(number < next);
         true
     }
 
-    fn has(&self, number: u64) -> bool {
-        let (word, bit) = position(number);
-        self.seen.get(word).is_some_and(|seen| seen & bit != 0)
+    /// One more than the highest number.
+    fn next(&self) -> u64 {
+        self.places.len().try_into().unwrap()
     }
-}
 
-fn position(number: u64) -> (usize, u64) {
-    (usize::try_from(number / 64).unwrap(), 1 << (number % 64))
+    fn place(&self, number: u64) -> Option<u8> {
+        *self.places.get(usize::try_from(number).unwrap())?
+    }
 }
 
 /// What was sent, beside what came.
@@ -156,8 +147,8 @@ pub struct Report {
     pub examples: Vec<String>,
     /// By flow: its source, and the sources that its datagrams showed.
     pub sources: Vec<(SocketAddr, BTreeSet<SocketAddr>)>,
-    /// By flow: how many datagrams came to each of the receiver's sockets.
-    pub places: Vec<BTreeMap<usize, u64>>,
+    /// By flow and number: which of the receiver's sockets the datagram came to.
+    pub places: Vec<Vec<Option<u8>>>,
 }
 
 impl Report {
@@ -169,6 +160,25 @@ impl Report {
     /// Fails unless [`Self::is_complete`].
     pub fn assert_complete(&self, who: &str) {
         assert!(self.is_complete(), "{who}: {self}");
+    }
+
+    /// How many datagrams came to each of the receiver's sockets.
+    pub fn shares(&self) -> BTreeMap<u8, u64> {
+        let mut shares = BTreeMap::new();
+        for place in self.places.iter().flatten().flatten() {
+            *shares.entry(*place).or_default() += 1;
+        }
+        shares
+    }
+
+    /// Whether each flow came to one socket only.
+    pub fn flows_stayed(&self) -> bool {
+        let first = |flow: &[Option<u8>]| flow.iter().flatten().next().copied();
+        self.places.iter().all(|flow| {
+            flow.iter()
+                .flatten()
+                .all(|place| Some(*place) == first(flow))
+        })
     }
 
     /// Whether every datagram showed the source that it was sent from.

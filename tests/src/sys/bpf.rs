@@ -1,0 +1,149 @@
+//! The few BPF commands that a foreign program takes. IO.
+
+use std::{
+    io,
+    mem::size_of_val,
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    ptr,
+};
+
+// Commands and types of linux/bpf.h.
+const MAP_CREATE: u32 = 0;
+const MAP_LOOKUP: u32 = 1;
+const PROGRAM_LOAD: u32 = 5;
+const LINK_CREATE: u32 = 28;
+const MAP_ARRAY: u32 = 2;
+const PROGRAM_CLASSIFIER: u32 = 3;
+const TCX_INGRESS: u32 = 46;
+const BEFORE: u32 = 1 << 3;
+
+/// `struct bpf_insn`.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct Instruction {
+    code: u8,
+    registers: u8,
+    offset: i16,
+    immediate: i32,
+}
+
+impl Instruction {
+    pub(crate) const fn new(code: u8, to: u8, from: u8, offset: i16, immediate: i32) -> Self {
+        Self {
+            code,
+            registers: from << 4 | to,
+            offset,
+            immediate,
+        }
+    }
+
+    /// Loads the address of a map.
+    pub(crate) fn load_map(to: u8, map: &OwnedFd) -> [Self; 2] {
+        const WIDE_LOAD: u8 = 0x18;
+        const MAP_DESCRIPTOR: u8 = 1;
+        [
+            Self::new(WIDE_LOAD, to, MAP_DESCRIPTOR, 0, map.as_raw_fd()),
+            Self::new(0, 0, 0, 0, 0),
+        ]
+    }
+}
+
+/// A command's attributes, by offset, in the part of `union bpf_attr` that commands here use.
+#[repr(C, align(8))]
+struct Attributes([u8; 128]);
+
+impl Default for Attributes {
+    fn default() -> Self {
+        Self([0; 128])
+    }
+}
+
+impl Attributes {
+    fn set(mut self, offset: usize, value: u32) -> Self {
+        self.0[offset..offset + 4].copy_from_slice(&value.to_ne_bytes());
+        self
+    }
+
+    fn point<T>(mut self, offset: usize, to: *const T) -> Self {
+        let address = u64::try_from(to.expose_provenance()).unwrap();
+        self.0[offset..offset + 8].copy_from_slice(&address.to_ne_bytes());
+        self
+    }
+
+    fn descriptor(self, offset: usize, descriptor: &OwnedFd) -> Self {
+        self.set(offset, descriptor.as_raw_fd().try_into().unwrap())
+    }
+}
+
+fn command(command: u32, attributes: &mut Attributes) -> io::Result<i32> {
+    // SAFETY: the attributes and what they point to outlive the call, and their size is given.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            command,
+            ptr::from_mut(attributes),
+            size_of_val(attributes),
+        )
+    };
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result.try_into().unwrap())
+    }
+}
+
+fn open(number: u32, mut attributes: Attributes) -> io::Result<OwnedFd> {
+    let descriptor = command(number, &mut attributes)?;
+    // SAFETY: the command returned a new descriptor that nobody else has.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// An array with one `u64`.
+pub(crate) fn counter_map() -> io::Result<OwnedFd> {
+    let (key, value, entries) = (4, 8, 1);
+    open(
+        MAP_CREATE,
+        Attributes::default()
+            .set(0, MAP_ARRAY)
+            .set(4, key)
+            .set(8, value)
+            .set(12, entries),
+    )
+}
+
+/// Reads that `u64`.
+pub(crate) fn read_counter(map: &OwnedFd) -> io::Result<u64> {
+    let (key, mut value) = (0_u32, 0_u64);
+    let pointers = Attributes::default()
+        .descriptor(0, map)
+        .point(8, &raw const key)
+        .point(16, &raw mut value);
+    command(MAP_LOOKUP, &mut { pointers })?;
+    // SAFETY: a plain read of a local that the kernel wrote through its address.
+    Ok(unsafe { ptr::read_volatile(&raw const value) })
+}
+
+/// Loads a tc program.
+pub(crate) fn load_classifier(instructions: &[Instruction]) -> io::Result<OwnedFd> {
+    let attributes = Attributes::default()
+        .set(0, PROGRAM_CLASSIFIER)
+        .set(4, instructions.len().try_into().unwrap())
+        .point(8, instructions.as_ptr())
+        .point(16, c"GPL".as_ptr());
+    open(PROGRAM_LOAD, attributes)
+}
+
+/// Attaches it by a TCX link, before or behind the programs that are there.
+pub(crate) fn attach_tcx_ingress(
+    program: &OwnedFd,
+    interface: u32,
+    first: bool,
+) -> io::Result<OwnedFd> {
+    let flags = if first { BEFORE } else { 0 };
+    let attributes = Attributes::default()
+        .descriptor(0, program)
+        .set(4, interface)
+        .set(8, TCX_INGRESS)
+        .set(12, flags);
+    open(LINK_CREATE, attributes)
+}

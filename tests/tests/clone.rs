@@ -1,0 +1,464 @@
+//! Clone: the original is untouched, the copies are right.
+
+use std::net::{IpAddr, SocketAddr};
+
+use udplb_tests::{
+    agent::{Agent, forward},
+    capture::{Capture, Frame},
+    lab::{Lab, shapes},
+    packet::{Checksum, Ethernet, Packet, Tag, Transport, Udp, assert_same, checksum, kinds},
+    traffic::{send, send_pending},
+};
+
+const SENDER: [&str; 2] = ["10.0.1.2", "[2001:db8:1::2]"];
+const NODE: [&str; 2] = ["10.0.1.1", "[2001:db8:1::1]"];
+const COLLECTOR1: [&str; 2] = ["10.0.2.2", "[2001:db8:2::2]"];
+const COLLECTOR2: [&str; 2] = ["10.0.3.2", "[2001:db8:3::2]"];
+
+/// `kept` shows the sender's address, `changed` the node's.
+fn two_destinations() -> String {
+    forward(
+        "syslog",
+        "
+  match: {ports: [{port: 514}]}
+  action: Clone
+  destinations:
+  - name: kept
+    upstreams: [{address: 10.0.2.2, port: 5514}, {address: '2001:db8:2::2', port: 5514}]
+  - name: changed
+    sourceAddress: Rewrite
+    upstreams: [{address: 10.0.3.2, port: 6514}, {address: '2001:db8:3::2', port: 6514}]
+",
+    )
+}
+
+struct Scene {
+    lab: Lab,
+    agent: Agent,
+    stack: Capture,
+    collectors: [Capture; 2],
+}
+
+impl Scene {
+    fn new(name: &str) -> Self {
+        let lab = shapes::two_collectors(name);
+        let agent = Agent::start(lab.host("node"), &two_destinations());
+        let stack = Capture::stack(lab.host("node"));
+        let collectors =
+            ["collector1", "collector2"].map(|name| Capture::link(lab.host(name), "eth0"));
+        Self {
+            lab,
+            agent,
+            stack,
+            collectors,
+        }
+    }
+
+    fn towards_node(&self) -> Ethernet {
+        Ethernet::new(
+            self.lab.host("sender").mac("eth0"),
+            self.lab.host("node").mac("eth0"),
+        )
+    }
+
+    /// What came of `count` datagrams: originals, and copies by destination.
+    fn outcome(&mut self, count: usize) -> [Vec<Frame>; 3] {
+        let [first, second] = &mut self.collectors;
+        [
+            self.stack.expect(count, |packet| packet.is_udp_to(514)),
+            first.expect(count, |packet| packet.is_udp_to(5514)),
+            second.expect(count, |packet| packet.is_udp_to(6514)),
+        ]
+    }
+
+    /// Checks the copies of one datagram, byte for byte; `checksum` is what stands in the copies.
+    fn check_copies(&self, what: &str, sent: &Udp, copies: [&Frame; 2], checksum: Checksum) {
+        let family = usize::from(sent.source.is_ipv6());
+        let upstreams = [(COLLECTOR1[family], 5514), (COLLECTOR2[family], 6514)];
+        let sources = [
+            sent.source,
+            SocketAddr::new(sent.destination.ip(), sent.source.port()),
+        ];
+        for (number, copy) in copies.into_iter().enumerate() {
+            let (address, port) = upstreams[number];
+            let wanted = Udp {
+                source: sources[number],
+                destination: format!("{address}:{port}").parse().unwrap(),
+                ttl: sent.ttl - 1,
+                checksum: if wrong(sent) {
+                    found(&copy.packet)
+                } else {
+                    checksum
+                },
+                ..sent.clone()
+            };
+            assert_same(
+                &format!("copy {number} of {what}"),
+                &wanted.packet(),
+                copy.packet.ip_packet(),
+            );
+            let (node, collector) = (
+                self.lab.host("node"),
+                self.lab.host(["collector1", "collector2"][number]),
+            );
+            assert_eq!(copy.packet.source_mac, node.mac(["eth1", "eth2"][number]));
+            assert_eq!(copy.packet.destination_mac, collector.mac("eth0"));
+            assert_eq!(
+                copy.checksum_pending,
+                checksum == Checksum::Pending,
+                "{what}"
+            );
+            if wrong(sent) {
+                // A damaged datagram stays damaged by the same amount, so that the receiver notices.
+                let original = Packet::parse_ip(&sent.packet());
+                assert_eq!(
+                    total(&copy.packet),
+                    total(&original),
+                    "copy {number} of {what}"
+                );
+            } else if !(sent.checksum == Checksum::Zero && sent.source.is_ipv6()) {
+                copy.verify()
+                    .unwrap_or_else(|error| panic!("copy {number} of {what}: {error}"));
+            }
+        }
+    }
+}
+
+fn wrong(sent: &Udp) -> bool {
+    matches!(sent.checksum, Checksum::Is(_))
+}
+
+/// The checksum field of a packet, to expect it again.
+fn found(packet: &Packet) -> Checksum {
+    let Transport::Udp { checksum, .. } = packet.transport else {
+        panic!("not UDP: {packet}")
+    };
+    Checksum::Is(checksum)
+}
+
+/// What a receiver adds up.
+fn total(packet: &Packet) -> u16 {
+    let pseudo = checksum::pseudo_header(packet.ip.as_ref().unwrap(), packet.segment());
+    checksum::sum(&[&pseudo.to_be_bytes(), packet.segment()])
+}
+
+/// Datagrams of every kind, in both families.
+fn all_kinds() -> Vec<(&'static str, Udp)> {
+    let family = |family: usize| {
+        let [source, destination, upstream] = [(SENDER, 1000), (NODE, 514), (COLLECTOR1, 5514)]
+            .map(|(hosts, port)| format!("{}:{port}", hosts[family]));
+        kinds(
+            &Udp::new(&source, &destination, b"<13>hello, world"),
+            upstream.parse().unwrap(),
+        )
+    };
+    [family(0), family(1)].concat()
+}
+
+/// Sends every kind with its checksum computed, and compares originals and copies.
+fn check_computed(scene: &mut Scene) {
+    let kinds = all_kinds();
+    let frames: Vec<Vec<u8>> = kinds
+        .iter()
+        .map(|(_, kind)| kind.frame(&scene.towards_node()))
+        .collect();
+    send(scene.lab.host("sender"), "eth0", &frames);
+    let [originals, first, second] = scene.outcome(kinds.len());
+    for (number, (what, sent)) in kinds.iter().enumerate() {
+        assert_same(
+            &format!("the original with {what}"),
+            &sent.packet(),
+            originals[number].packet.ip_packet(),
+        );
+        scene.check_copies(what, sent, [&first[number], &second[number]], sent.checksum);
+    }
+}
+
+/// Sends every kind as a stack with checksum offload does. `sent_as` and `copied_as` say what the devices of
+/// sender and node make of the checksum.
+fn check_offloaded(scene: &mut Scene, sent_as: Checksum, copied_as: Checksum) {
+    let kinds = kinds()
+        .into_iter()
+        .filter(|(_, kind)| kind.checksum == Checksum::Right);
+    let kinds: Vec<(&str, Udp)> = kinds
+        .map(|(what, kind)| {
+            (
+                what,
+                Udp {
+                    checksum: Checksum::Pending,
+                    ..kind
+                },
+            )
+        })
+        .collect();
+    let frames: Vec<Vec<u8>> = kinds
+        .iter()
+        .map(|(_, kind)| kind.frame(&scene.towards_node()))
+        .collect();
+    send_pending(scene.lab.host("sender"), "eth0", &frames);
+    let [originals, first, second] = scene.outcome(kinds.len());
+    for (number, (what, sent)) in kinds.iter().enumerate() {
+        let received = Udp {
+            checksum: sent_as,
+            ..sent.clone()
+        };
+        assert_same(
+            &format!("the original with {what}"),
+            &received.packet(),
+            originals[number].packet.ip_packet(),
+        );
+        scene.check_copies(what, sent, [&first[number], &second[number]], copied_as);
+    }
+}
+
+#[test]
+fn originals_are_untouched_and_copies_right() {
+    check_computed(&mut Scene::new("clone"));
+}
+
+#[test]
+fn without_checksum_offload_too() {
+    let mut scene = Scene::new("clone-offload-off");
+    scene
+        .lab
+        .host("sender")
+        .set_transmit_checksum("eth0", false);
+    for interface in ["eth1", "eth2"] {
+        scene
+            .lab
+            .host("node")
+            .set_transmit_checksum(interface, false);
+    }
+    check_computed(&mut scene);
+    check_offloaded(&mut scene, Checksum::Right, Checksum::Right);
+}
+
+#[test]
+fn a_pending_checksum_stays_pending() {
+    let mut scene = Scene::new("clone-pending");
+    check_offloaded(&mut scene, Checksum::Pending, Checksum::Pending);
+}
+
+#[test]
+fn a_pending_checksum_is_completed_where_the_next_device_cannot() {
+    let mut scene = Scene::new("clone-completed");
+    for interface in ["eth1", "eth2"] {
+        scene
+            .lab
+            .host("node")
+            .set_transmit_checksum(interface, false);
+    }
+    check_offloaded(&mut scene, Checksum::Pending, Checksum::Right);
+}
+
+#[test]
+fn ten_thousand_datagrams_give_ten_thousand_originals_and_copies() {
+    const COUNT: u32 = 10_000;
+    let mut scene = Scene::new("clone-many");
+    let datagram = |number: u32| {
+        let number = u16::try_from(number).unwrap();
+        let family = usize::from(number % 2);
+        let length = usize::from(number % 1400);
+        Udp {
+            identification: number,
+            payload: number
+                .to_be_bytes()
+                .into_iter()
+                .cycle()
+                .take(length)
+                .collect(),
+            ..Udp::new(
+                &format!("{}:{}", SENDER[family], 1024 + number),
+                &format!("{}:514", NODE[family]),
+                &[],
+            )
+        }
+    };
+    let sent: Vec<Udp> = (0..COUNT).map(datagram).collect();
+    let frames: Vec<Vec<u8>> = sent
+        .iter()
+        .map(|datagram| datagram.frame(&scene.towards_node()))
+        .collect();
+    send(scene.lab.host("sender"), "eth0", &frames);
+    let [originals, first, second] = scene.outcome(sent.len());
+    for (number, sent) in sent.iter().enumerate() {
+        assert_same(
+            "the original",
+            &sent.packet(),
+            originals[number].packet.ip_packet(),
+        );
+        scene.check_copies(
+            "a datagram",
+            sent,
+            [&first[number], &second[number]],
+            Checksum::Right,
+        );
+    }
+    let metrics = scene.agent.metrics();
+    let bytes: usize = sent.iter().map(|datagram| datagram.packet().len()).sum();
+    assert_eq!(
+        metrics.count("udplb_matched_packets_total", &[("forward", "syslog")]),
+        u64::from(COUNT)
+    );
+    assert_eq!(
+        metrics.count("udplb_matched_bytes_total", &[("forward", "syslog")]),
+        u64::try_from(bytes).unwrap()
+    );
+    for destination in ["kept", "changed"] {
+        let at = [("forward", "syslog"), ("destination", destination)];
+        assert_eq!(
+            metrics.count("udplb_sent_packets_total", &at),
+            u64::from(COUNT)
+        );
+        assert_eq!(
+            metrics.count("udplb_sent_bytes_total", &at),
+            u64::try_from(bytes).unwrap()
+        );
+    }
+}
+
+#[test]
+fn tags_stay_on_the_original_and_come_off_the_copies() {
+    let mut scene = Scene::new("clone-tags");
+    let mut hook = Capture::hook(scene.lab.host("node"), "eth0");
+    for tags in [&[Tag::vlan(0x6007)][..], &[Tag::service(5), Tag::vlan(7)]] {
+        for family in 0..2 {
+            let sent = Udp::new(
+                &format!("{}:1000", SENDER[family]),
+                &format!("{}:514", NODE[family]),
+                b"tagged",
+            );
+            let frame = sent.frame(&scene.towards_node().tagged(tags));
+            send(
+                scene.lab.host("sender"),
+                "eth0",
+                std::slice::from_ref(&frame),
+            );
+            let original = hook.expect(1, |packet| packet.is_udp_to(514)).remove(0);
+            assert_eq!(
+                (&original.packet.tags[..], &original.packet.frame),
+                (tags, &frame)
+            );
+            let [first, second] = &mut scene.collectors;
+            let copies = [
+                first.expect(1, |packet| packet.is_udp_to(5514)).remove(0),
+                second.expect(1, |packet| packet.is_udp_to(6514)).remove(0),
+            ];
+            assert_eq!(copies.each_ref().map(|copy| copy.packet.tags.len()), [0, 0]);
+            scene.check_copies("a tagged frame", &sent, copies.each_ref(), Checksum::Right);
+        }
+    }
+}
+
+#[test]
+fn without_ipv4_all_is_the_same() {
+    let lab = shapes::ipv6_only("clone-ipv6");
+    let _agent = Agent::start(lab.host("node"), &two_destinations());
+    let sent = Udp::new("[2001:db8:1::2]:1000", "[2001:db8:1::1]:514", b"six");
+    let (mut stack, mut copies) = (
+        Capture::stack(lab.host("node")),
+        Capture::link(lab.host("collector1"), "eth0"),
+    );
+    let ethernet = Ethernet::new(lab.host("sender").mac("eth0"), lab.host("node").mac("eth0"));
+    send(lab.host("sender"), "eth0", &[sent.frame(&ethernet)]);
+    let original = stack.expect(1, |packet| packet.is_udp_to(514)).remove(0);
+    assert_same("the original", &sent.packet(), original.packet.ip_packet());
+    let copy = copies.expect(1, |packet| packet.is_udp_to(5514)).remove(0);
+    let wanted = Udp {
+        destination: "[2001:db8:2::2]:5514".parse().unwrap(),
+        ttl: 63,
+        ..sent
+    };
+    assert_same("the copy", &wanted.packet(), copy.packet.ip_packet());
+}
+
+#[test]
+fn eight_destinations_each_get_a_copy() {
+    let lab = shapes::on_switch("clone-eight", 8);
+    let mut spec = "  match: {ports: [{port: 514}]}\n  action: Clone\n  destinations:\n".to_owned();
+    for number in 2..10 {
+        spec += &format!(
+            "  - {{name: d{number}, upstreams: [{{address: 10.0.2.{number}}}, {{address: '2001:db8:2::{number}'}}]}}\n"
+        );
+    }
+    let _agent = Agent::start(lab.host("node"), &forward("fan-out", &spec));
+    let (mut stack, mut copies) = (
+        Capture::stack(lab.host("node")),
+        Capture::link(lab.host("collector1"), "eth0"),
+    );
+    let ethernet = Ethernet::new(lab.host("sender").mac("eth0"), lab.host("node").mac("eth0"));
+    for (family, prefix) in ["10.0.2.", "2001:db8:2::"].into_iter().enumerate() {
+        let sent = Udp::new(
+            &format!("{}:1000", SENDER[family]),
+            &format!("{}:514", NODE[family]),
+            b"eight",
+        );
+        send(lab.host("sender"), "eth0", &[sent.frame(&ethernet)]);
+        let original = stack.expect(1, |packet| packet.is_udp_to(514)).remove(0);
+        assert_same("the original", &sent.packet(), original.packet.ip_packet());
+        let found = copies.expect(8, |packet| packet.is_udp_to(514));
+        for (number, copy) in (2..).zip(&found) {
+            let wanted: IpAddr = format!("{prefix}{number}").parse().unwrap();
+            let wanted = Udp {
+                destination: SocketAddr::new(wanted, 514),
+                ttl: 63,
+                ..sent.clone()
+            };
+            assert_same("the copy", &wanted.packet(), copy.packet.ip_packet());
+        }
+    }
+}
+
+/// What cannot be copied is counted with its reason, and the original goes on.
+#[test]
+fn a_copy_that_cannot_be_sent_is_counted() {
+    let mut scene = Scene::new("clone-drops");
+    drop(scene.lab.host("node").ip("link set eth2 mtu 1400"));
+    let plain = Udp::new("10.0.1.2:1000", "10.0.1.1:514", b"hello");
+    let reason = |scene: &Scene, destination: &str, reason: &str| {
+        let labels = [("destination", destination), ("reason", reason)];
+        scene
+            .agent
+            .metrics()
+            .count("udplb_dropped_packets_total", &labels)
+    };
+    let spent = Udp {
+        ttl: 1,
+        ..plain.clone()
+    };
+    let large = Udp {
+        payload: vec![7; 1472],
+        ..plain
+    };
+    // The agent hears of the MTU by an event: wait until it counts.
+    udplb_tests::wait::until(
+        std::time::Duration::from_secs(5),
+        "the smaller MTU to count",
+        || {
+            send(
+                scene.lab.host("sender"),
+                "eth0",
+                &[large.frame(&scene.towards_node())],
+            );
+            let original = scene
+                .stack
+                .expect(1, |packet| packet.is_udp_to(514))
+                .remove(0);
+            assert_same("the original", &large.packet(), original.packet.ip_packet());
+            (reason(&scene, "changed", "mtu_exceeded") > 0).then_some(())
+        },
+    );
+    assert_eq!(reason(&scene, "kept", "mtu_exceeded"), 0);
+    send(
+        scene.lab.host("sender"),
+        "eth0",
+        &[spent.frame(&scene.towards_node())],
+    );
+    let original = scene
+        .stack
+        .expect(1, |packet| packet.is_udp_to(514))
+        .remove(0);
+    assert_same("the original", &spent.packet(), original.packet.ip_packet());
+    assert_eq!(reason(&scene, "kept", "ttl_expired"), 1);
+    assert_eq!(reason(&scene, "changed", "ttl_expired"), 1);
+}
