@@ -1,0 +1,2 @@
+//! The only module that touches the kernel. **IO**
+pub mod netlink;
