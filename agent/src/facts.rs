@@ -99,7 +99,7 @@ pub struct Neighbour {
 /// Whether frames can be sent to a neighbour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NeighbourState {
-    /// This link-layer address is good (NUD_VALID).
+    /// This link-layer address is good (`NUD_VALID`).
     Valid([u8; 6]),
     /// Asked for, no answer yet, and it has not failed since it was last good.
     Resolving,

@@ -15,12 +15,17 @@ use crate::facts::InterfaceIndex;
 /// A pass emits them in the order of [`Phase`]: what nobody can reach yet, then what publishes it,
 /// then a grace period, then what nobody can reach any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    missing_docs,
+    reason = "fields are named after the map's key and value"
+)]
 pub enum Op {
     /// Remembers the name behind an identity.
     WriteName { id: u64, name: String },
     /// Adds one prefix to a source set that no forward names yet.
     WriteSource { key: SourceKey, prefix_length: u8 },
-    /// Fills consecutive values of `TABLES`; `entries` is padded with zeros to whole values.
+    /// Fills consecutive values of `TABLES`. `entries` holds as many as the table has slots: whoever
+    /// writes them pads the last value with zeros.
     WriteTable { first: u32, entries: Arc<[u8]> },
     /// Fills a free slot.
     WriteNextHop { slot: u32, value: NextHopSlot },
@@ -35,17 +40,24 @@ pub enum Op {
 
     /// Names a listener slot under its key: in `LISTENERS` where `prefix_length` is 128, otherwise in
     /// `PREFIXES`. Publishes it if the group is in use.
-    SetListener { key: ListenerKey, prefix_length: u8, slot: u32 },
+    SetListener {
+        key: ListenerKey,
+        prefix_length: u8,
+        slot: u32,
+    },
     /// Points an upstream at another next hop, or at none.
     SetNextHop { upstream: u32, slot: u32 },
-    /// Puts a version of a forward in force.
+    /// Puts a version of a forward in force; slot `NONE`: none, the number is free.
     SetForward { forward: u32, slot: u32 },
     /// Hands a port to a group, or to nobody.
     SetPort { port: u16, word: PortWord },
     /// Removes a listener's entry.
     RemoveListener { key: ListenerKey, prefix_length: u8 },
     /// Lets frames of a VLAN go to their VLAN device.
-    SetVlan { key: VlanKey, device: InterfaceIndex },
+    SetVlan {
+        key: VlanKey,
+        device: InterfaceIndex,
+    },
     /// The VLAN device is gone.
     RemoveVlan { key: VlanKey },
 
@@ -54,9 +66,15 @@ pub enum Op {
     /// Takes our program off an interface.
     Detach { interface: InterfaceIndex },
     /// Has the kernel keep a neighbour entry fresh.
-    ManageNeighbour { interface: InterfaceIndex, address: IpAddr },
+    ManageNeighbour {
+        interface: InterfaceIndex,
+        address: IpAddr,
+    },
     /// Takes back what `ManageNeighbour` did.
-    ReleaseNeighbour { interface: InterfaceIndex, address: IpAddr },
+    ReleaseNeighbour {
+        interface: InterfaceIndex,
+        address: IpAddr,
+    },
 
     /// Waits until no running program can still read what the ops before it made unreachable.
     Grace,

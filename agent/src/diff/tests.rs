@@ -1,0 +1,5 @@
+mod generate;
+mod kernel;
+mod laws;
+mod units;
+mod view;
