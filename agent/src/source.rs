@@ -1,0 +1,3 @@
+//! Where the agent's input comes from.
+
+pub mod file;

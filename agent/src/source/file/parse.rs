@@ -1,0 +1,193 @@
+//! Text to forwards, in either format. Pure.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+use udplb_api::{Checker, MAX_FORWARDS_IN_FILE, UdpForward, check};
+
+use super::{
+    ancestor,
+    document::{self, Document, Place},
+};
+
+/// Namespace of all forwards from files.
+pub(super) const NAMESPACE: &str = "default";
+
+/// Something in a file that has to change.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// The file.
+    pub file: PathBuf,
+    /// Line, from 1.
+    pub line: u64,
+    /// Column, from 1.
+    pub column: u64,
+    /// Path of the field in its document; empty for the document.
+    pub path: String,
+    /// What is wrong, and what to write instead.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            file,
+            line,
+            column,
+            path,
+            message,
+        } = self;
+        write!(formatter, "{}:{line}:{column}: ", file.display())?;
+        if path.is_empty() {
+            write!(formatter, "{message}")
+        } else {
+            write!(formatter, "{path}: {message}")
+        }
+    }
+}
+
+/// Parses a file: `UdpForward` documents, or the one list of the ancestor's format. `path` is for
+/// messages only. Forwards come in the order of the file; their namespace is `default`.
+pub fn parse(text: &str, path: &Path) -> Result<Vec<UdpForward>, Vec<Problem>> {
+    let mut problems = Problems {
+        file: path,
+        found: Vec::new(),
+    };
+    let forwards = match document::read(text) {
+        Ok(documents) => forwards(&documents, &mut problems),
+        Err(error) => {
+            problems.add(error.place, "", &error.message);
+            Vec::new()
+        }
+    };
+    if problems.found.is_empty() {
+        return Ok(forwards);
+    }
+    problems.found.sort();
+    Err(problems.found)
+}
+
+/// Collects problems of one file.
+pub(super) struct Problems<'a> {
+    file: &'a Path,
+    found: Vec<Problem>,
+}
+
+impl Problems<'_> {
+    fn add(&mut self, place: Place, path: &str, message: &str) {
+        self.found.push(Problem {
+            file: self.file.to_owned(),
+            line: place.line,
+            column: place.column,
+            path: path.to_owned(),
+            message: message.to_owned(),
+        });
+    }
+
+    pub(super) fn add_at(&mut self, document: &Document, path: &str, message: &str) {
+        self.add(document.place(path), path, message);
+    }
+
+    /// Checks a document; whether it is good.
+    pub(super) fn check(&mut self, checker: &Checker, document: &Document) -> bool {
+        let problems = checker.problems(&document.value);
+        for check::Problem { path, message } in &problems {
+            self.add_at(document, path, message);
+        }
+        problems.is_empty()
+    }
+}
+
+fn forwards(documents: &[Document], problems: &mut Problems<'_>) -> Vec<UdpForward> {
+    let forwards = match documents {
+        [] => {
+            problems.add(
+                Place::START,
+                "",
+                "the file is empty: write an UdpForward; to stop handling packets set its state to Paused",
+            );
+            Vec::new()
+        }
+        [list] if list.value.is_array() => ancestor::forwards(list, problems),
+        documents => {
+            let checker = Checker::udp_forward();
+            let mut names = BTreeMap::new();
+            documents
+                .iter()
+                .filter_map(|document| forward(&checker, document, &mut names, problems))
+                .collect()
+        }
+    };
+    if forwards.len() > MAX_FORWARDS_IN_FILE {
+        let message = format!(
+            "the file has {} forwards: write at most {MAX_FORWARDS_IN_FILE}",
+            forwards.len()
+        );
+        problems.add(Place::START, "", &message);
+    }
+    forwards
+}
+
+fn forward(
+    checker: &Checker,
+    document: &Document,
+    names: &mut BTreeMap<String, u64>,
+    problems: &mut Problems<'_>,
+) -> Option<UdpForward> {
+    if document.value.is_array() {
+        let message =
+            "is a list: the older format is one list alone in its file; write an UdpForward";
+        problems.add_at(document, "", message);
+        return None;
+    }
+    if !problems.check(checker, document) {
+        return None;
+    }
+    let mut forward = match UdpForward::deserialize_from(&document.value) {
+        Ok(forward) => forward,
+        Err(error) => {
+            problems.add_at(document, "", &error.to_string());
+            return None;
+        }
+    };
+    forward.metadata.namespace = Some(NAMESPACE.to_owned());
+    forward.status = None;
+    unique(
+        names,
+        document,
+        "metadata.name",
+        forward.metadata.name.as_deref(),
+        problems,
+    );
+    Some(forward)
+}
+
+/// Reports a name that was used before.
+pub(super) fn unique(
+    names: &mut BTreeMap<String, u64>,
+    document: &Document,
+    path: &str,
+    name: Option<&str>,
+    problems: &mut Problems<'_>,
+) {
+    let name = name.unwrap_or_default();
+    let line = document.place(path).line;
+    if let Some(earlier) = names.insert(name.to_owned(), line) {
+        let message = format!("{name} is there already, in line {earlier}: write another one");
+        problems.add_at(document, path, &message);
+    }
+}
+
+trait DeserializeFrom: Sized {
+    fn deserialize_from(value: &Value) -> Result<Self, serde_json::Error>;
+}
+
+impl DeserializeFrom for UdpForward {
+    fn deserialize_from(value: &Value) -> Result<Self, serde_json::Error> {
+        serde::Deserialize::deserialize(value)
+    }
+}
