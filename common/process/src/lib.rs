@@ -1,1 +1,5 @@
-//! Parts that both binaries start.
+//! Parts that both binaries start: telemetry, HTTP endpoints, readiness, shutdown.
+pub mod http;
+pub mod ready;
+pub mod shutdown;
+pub mod telemetry;
