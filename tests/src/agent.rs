@@ -100,6 +100,11 @@ impl Agent {
         fs::rename(&new, &self.config).unwrap();
     }
 
+    /// Takes the file away.
+    pub fn remove_file(&self) {
+        fs::remove_file(&self.config).unwrap();
+    }
+
     /// Replaces the file and returns when the agent has put it in force.
     pub fn reload(&self, config: &str) {
         let before = self.generation();

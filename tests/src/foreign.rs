@@ -67,3 +67,10 @@ fn counting(map: &OwnedFd) -> Vec<sys::bpf::Instruction> {
         I::new(0x95, 0, 0, 0, 0),
     ]
 }
+
+/// How many programs are on an interface's ingress hook by TCX, ours and others.
+pub fn attached(host: &Host, interface: &str) -> u32 {
+    let index = host.index(interface);
+    host.enter(|| sys::bpf::count_tcx_ingress(index))
+        .unwrap_or_else(|error| panic!("{interface}: {error}"))
+}

@@ -19,6 +19,7 @@
 
 pub mod agent;
 pub mod capture;
+pub mod demo;
 pub mod foreign;
 pub mod lab;
 pub mod packet;

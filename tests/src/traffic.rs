@@ -1,11 +1,13 @@
 //! Traffic: single frames, and numbered flows whose receivers know what is missing. IO but for [`record`].
 
 mod frames;
+mod numbers;
 mod receiver;
 pub mod record;
 mod stream;
 
 pub use frames::{send, send_pending};
+pub use numbers::Numbers;
 pub use receiver::{Progress, Receiver};
 pub use record::Report;
 pub use stream::{Flow, Pace, Sent, Stream};

@@ -147,3 +147,14 @@ pub(crate) fn attach_tcx_ingress(
         .set(12, flags);
     open(LINK_CREATE, attributes)
 }
+
+/// How many programs an interface has on that hook.
+pub(crate) fn count_tcx_ingress(interface: u32) -> io::Result<u32> {
+    const QUERY: u32 = 16;
+    const COUNT: usize = 24;
+    let mut attributes = Attributes::default().set(0, interface).set(4, TCX_INGRESS);
+    command(QUERY, &mut attributes)?;
+    Ok(u32::from_ne_bytes(
+        *attributes.0[COUNT..].first_chunk().unwrap(),
+    ))
+}

@@ -1,0 +1,171 @@
+//! After `cleanup` or SIGINT nothing of ours is left in the kernel, and nothing else is gone.
+
+use nix::sys::signal::Signal;
+use udplb_tests::{
+    agent::{Agent, forward},
+    capture::Capture,
+    foreign::{self, Counter, Place},
+    lab::{Host, Lab, shapes},
+    packet::{Ethernet, Udp},
+    traffic::send,
+};
+
+fn config() -> String {
+    forward(
+        "syslog",
+        "
+  match: {ports: [{port: 514}]}
+  interfaces: ['eth*']
+  action: Clone
+  destinations:
+  - {name: one, upstreams: [{address: 10.0.2.2, port: 5514}, {address: '2001:db8:2::2', port: 5514}]}
+  - {name: two, upstreams: [{address: 10.0.3.2, port: 5514}, {address: '2001:db8:3::2', port: 5514}]}
+",
+    )
+}
+
+/// A lab in which somebody else has configured a lot already.
+fn furnished(name: &str) -> (Lab, Counter) {
+    let lab = shapes::two_collectors(name);
+    let node = lab.host("node");
+    node.ip_batch(&format!(
+        "neigh add 10.0.3.2 lladdr {} dev eth2 nud permanent
+         neigh add 10.0.3.99 lladdr 02:00:00:00:00:99 dev eth2 extern_learn
+         route add 10.0.99.0/24 via 10.0.2.2
+         rule add from 10.0.77.0/24 table 77
+        ",
+        lab.host("collector2").mac("eth0")
+    ));
+    drop(node.run("tc qdisc add dev eth1 clsact"));
+    drop(
+        node.run("tc filter add dev eth1 ingress protocol all prio 9 u32 match u32 0 0 action ok"),
+    );
+    let foreign = Counter::attach(node, "eth0", Place::First);
+    (lab, foreign)
+}
+
+/// Everything that an administrator would see. Neighbour entries come and go by themselves, so that of those
+/// only the ones that stay are listed, and that none is managed.
+fn inventory(host: &Host) -> String {
+    let listings = [
+        "ip -d link show",
+        "ip address show",
+        "ip route show table all",
+        "ip -6 route show table all",
+        "ip rule show",
+        "ip neigh show nud permanent",
+        "ip -d neigh show | grep -E 'managed|extern_learn|proto' || true",
+        "tc qdisc show",
+        "for d in eth0 eth1 eth2; do tc filter show dev $d ingress; tc filter show dev $d egress; done",
+        "sysctl -a 2>/dev/null | grep -E 'net.ipv[46].(conf|neigh)'",
+    ];
+    let mut text = listings
+        .map(|command| format!("$ {command}\n{}", host.run(command)))
+        .concat();
+    for interface in ["eth0", "eth1", "eth2"] {
+        text += &format!(
+            "{interface}: {} TCX programs\n",
+            foreign::attached(host, interface)
+        );
+    }
+    text
+}
+
+fn assert_equal(before: &str, after: &str) {
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let (before, after) = (lines(before), lines(after));
+    let gone: Vec<_> = before.iter().filter(|line| !after.contains(line)).collect();
+    let new: Vec<_> = after.iter().filter(|line| !before.contains(line)).collect();
+    assert!(
+        gone.is_empty() && new.is_empty(),
+        "gone: {gone:#?}\nnew: {new:#?}"
+    );
+    assert_eq!(before, after);
+}
+
+/// Sends a datagram and waits for its copies, so that counters and caches are in use.
+fn use_it(lab: &Lab) {
+    let mut copies = Capture::link(lab.host("collector1"), "eth0");
+    let ethernet = Ethernet::new(lab.host("sender").mac("eth0"), lab.host("node").mac("eth0"));
+    let frames = [
+        Udp::new("10.0.1.2:1000", "10.0.1.1:514", b"hello").frame(&ethernet),
+        Udp::new("[2001:db8:1::2]:1000", "[2001:db8:1::1]:514", b"hello").frame(&ethernet),
+    ];
+    send(lab.host("sender"), "eth0", &frames);
+    assert_eq!(copies.expect(2, |packet| packet.is_udp_to(5514)).len(), 2);
+}
+
+fn no_pins(agent: &Agent) {
+    let left: Vec<_> = std::fs::read_dir(agent.pins())
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+fn check(hook: &str) {
+    let (lab, _foreign) = furnished(&format!("cleanup-{hook}"));
+    let node = lab.host("node");
+    let before = inventory(node);
+    let mut agent = Agent::new(node, &["--keep", "--hook", hook]);
+    agent.write(&config());
+    agent.run();
+    use_it(&lab);
+    agent.stop();
+    assert_ne!(
+        inventory(node),
+        before,
+        "a stopped agent leaves its work in the kernel"
+    );
+    use_it(&lab);
+    agent.cleanup();
+    assert_equal(&before, &inventory(node));
+    no_pins(&agent);
+    // Nothing to do is no error.
+    agent.cleanup();
+    assert_equal(&before, &inventory(node));
+}
+
+#[test]
+fn cleanup_takes_down_links_and_nothing_else() {
+    check("tcx");
+}
+
+#[test]
+fn cleanup_takes_down_filters_and_nothing_else() {
+    check("clsact");
+}
+
+#[test]
+fn an_interrupted_run_cleans_up_behind_itself() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let (lab, _foreign) = furnished("cleanup-interrupt");
+        let node = lab.host("node");
+        let before = inventory(node);
+        let mut agent = Agent::new(node, &[]);
+        agent.write(&config());
+        agent.run();
+        use_it(&lab);
+        let status = agent.end(signal);
+        assert!(status.success(), "{signal}: {status}");
+        assert_equal(&before, &inventory(node));
+        no_pins(&agent);
+    }
+}
+
+#[test]
+fn a_killed_agent_is_cleaned_up_after() {
+    let (lab, _foreign) = furnished("cleanup-kill");
+    let node = lab.host("node");
+    let before = inventory(node);
+    let mut agent = Agent::new(node, &[]);
+    agent.write(&config());
+    agent.run();
+    agent.kill();
+    use_it(&lab);
+    agent.cleanup();
+    assert_equal(&before, &inventory(node));
+    no_pins(&agent);
+}
