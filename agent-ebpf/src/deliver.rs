@@ -1,23 +1,25 @@
 //! What happens with a packet that may be ours: whose is it, what does each destination do with it,
 //! then send.
 
-use udplb_abi::counters::DropReason;
+use core::mem::MaybeUninit;
+
+use udplb_abi::{counters::DropReason, listener::PortWord};
 
 use crate::{
     Verdict,
-    headers::Headers,
+    headers::{self, Headers},
     lookup,
-    parse::{ETHERNET_LENGTH, Packet, UDP_LENGTH},
+    parse::{ETHERNET_LENGTH, UDP_LENGTH},
     plan::Plan,
-    rewrite::{Image, Transport},
-    select::Facts,
-    send::Delivery,
-    skb::Skb,
+    send,
+    skb::{Refused, Skb},
     stats::{self, Amount},
     tags::Tags,
+    work::Work,
 };
 
 /// The UDP header as it is on the wire.
+#[repr(C)]
 struct Udp {
     source: u16,
     destination: u16,
@@ -27,114 +29,174 @@ struct Udp {
 
 impl Udp {
     #[inline(always)]
-    fn load(skb: &Skb, offset: u32) -> Option<Self> {
-        let mut bytes = [0_u8; UDP_LENGTH as usize];
-        skb.load(offset, &mut bytes).ok()?;
-        let [a, b, c, d, e, f, g, h] = bytes;
-        Some(Self {
-            source: u16::from_ne_bytes([a, b]),
-            destination: u16::from_ne_bytes([c, d]),
-            length: u16::from_ne_bytes([e, f]),
-            check: u16::from_ne_bytes([g, h]),
-        })
+    fn load(skb: Skb, offset: u32) -> Option<Self> {
+        let mut header = MaybeUninit::<Self>::uninit();
+        // SAFETY: the helper fills all eight bytes, each of which is part of an integer.
+        unsafe {
+            skb.load(offset, header.as_mut_ptr().cast(), UDP_LENGTH)
+                .ok()?;
+            Some(header.assume_init())
+        }
     }
 }
 
-/// One family in a function of its own: both together overrun the stack.
-#[inline(never)]
-pub(crate) fn packet<H: Headers>(skb: &Skb, packet: &Packet) -> Verdict {
-    decide::<H>(skb, packet).unwrap_or(Verdict::Next)
+const _: () = assert!(size_of::<Udp>() == UDP_LENGTH as usize);
+
+/// Where the headers are: both offsets are below 2^16.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Offsets(u32);
+
+impl Offsets {
+    #[inline(always)]
+    const fn new(network: u32, transport: u32) -> Self {
+        Self(network << 16 | transport)
+    }
+
+    #[inline(always)]
+    const fn network(self) -> u32 {
+        self.0 >> 16
+    }
+
+    #[inline(always)]
+    const fn transport(self) -> u32 {
+        self.0 & 0xffff
+    }
 }
 
-/// `None` where the packet is not ours.
+/// A packet on its way through the steps.
+struct Subject<H> {
+    headers: MaybeUninit<H>,
+    work: MaybeUninit<Work>,
+    plan: MaybeUninit<Plan>,
+}
+
+/// One address family.
+///
+/// This and each step is a function of its own: 512 bytes of stack have to do for a chain of calls,
+/// and what one step needed the next one can have.
+#[inline(never)]
+pub(crate) fn packet<H: Headers>(
+    skb: Skb,
+    network: u32,
+    transport: u32,
+    length: u32,
+    word: PortWord,
+) -> Verdict {
+    let mut subject = Subject::<H> {
+        headers: MaybeUninit::uninit(),
+        work: MaybeUninit::uninit(),
+        plan: MaybeUninit::uninit(),
+    };
+    let offsets = Offsets::new(network, transport);
+    if !identify(skb, offsets, length, word, &mut subject) {
+        return Verdict::Next;
+    }
+    decide(&mut subject);
+    // SAFETY: `identify` told that the packet is ours and filled the first two, `decide` the third.
+    let (headers, work, plan) = unsafe {
+        (
+            subject.headers.assume_init_ref(),
+            subject.work.assume_init_mut(),
+            subject.plan.assume_init_ref(),
+        )
+    };
+    if !plan.sends() {
+        return plan.refuse(work.forward, work.amount);
+    }
+    if !skb.tag().is_some() {
+        return send::run(work, headers, plan);
+    }
+
+    let Ok(tags) = Tags::strip(skb) else {
+        return plan.fail(work.forward, DropReason::RewriteFailed, work.amount);
+    };
+    work.transport -= network - ETHERNET_LENGTH;
+    // Behind two tags, the first image missed the Ethernet header.
+    let verdict = match headers::load(&mut subject.headers, skb, 0) {
+        Ok(headers) => send::run(work, headers, plan),
+        Err(Refused) => plan.fail(work.forward, DropReason::RewriteFailed, work.amount),
+    };
+    tags.restored(skb, verdict)
+}
+
+/// Whose is the packet? Counts it where it is ours.
+#[inline(never)]
+fn identify<H: Headers>(
+    skb: Skb,
+    offsets: Offsets,
+    length: u32,
+    word: PortWord,
+    subject: &mut Subject<H>,
+) -> bool {
+    find(skb, offsets, length, word, subject).is_some()
+}
+
 #[inline(always)]
-fn decide<H: Headers>(skb: &Skb, packet: &Packet) -> Option<Verdict> {
+fn find<H: Headers>(
+    skb: Skb,
+    offsets: Offsets,
+    length: u32,
+    word: PortWord,
+    subject: &mut Subject<H>,
+) -> Option<()> {
     if skb.is_for_another_host() {
         return None;
     }
-    let udp = Udp::load(skb, packet.transport)?;
-    let mut original = Image {
-        headers: H::load(skb, packet.network - ETHERNET_LENGTH).ok()?,
-        port: udp.destination,
-    };
-    let interface = skb.interface();
+    let image = offsets.network() - ETHERNET_LENGTH;
+    let headers = headers::load(&mut subject.headers, skb, image).ok()?;
     let tag = skb.tag();
-    if tag.is_some_and(|tag| lookup::belongs_to_vlan_device(interface, tag)) {
+    if tag.is_some() && lookup::belongs_to_vlan_device(skb.interface(), tag) {
         return None;
     }
-    let listener = lookup::listener(
-        interface,
-        packet.word,
-        packet.family,
-        &original.headers.destination(),
-    )?;
+    let listener = lookup::listener(skb.interface(), word, headers)?;
     let forward = lookup::forward(listener.forward)?;
-    if !lookup::takes_source(forward, &original.headers.source()) {
+    if !lookup::takes_source(forward, headers) {
         return None;
     }
-
-    let (amount, longest) = measure(skb, packet, &udp);
-    stats::matched(forward.counters, amount);
-    let facts = Facts {
-        family: packet.family,
-        headers: &original.headers,
-        source_port: udp.source,
-        destination_port: udp.destination,
-        length: longest,
-        packets: amount.packets,
-    };
-    let plan = Plan::make(forward, &facts);
-    if !plan.sends() {
-        return Some(plan.refuse(forward, amount));
-    }
-
-    let mut transport = Transport {
-        offset: packet.transport,
-        unchecked: udp.check == 0,
-    };
-    let mut tags = Tags::NONE;
-    if tag.is_some() {
-        let Ok(stripped) = Tags::strip(skb) else {
-            return Some(plan.fail(forward, DropReason::RewriteFailed, amount));
-        };
-        tags = stripped;
-        transport.offset -= packet.network - ETHERNET_LENGTH;
-        // The link-layer addresses moved, and behind two tags they were not in the image.
-        original.headers = H::load(skb, 0).ok()?;
-    }
-    let delivery = Delivery {
+    let udp = Udp::load(skb, offsets.transport())?;
+    let work = subject.work.write(Work {
         skb,
         forward,
-        plan: &plan,
         listener,
-        transport,
-        amount,
-    };
-    let verdict = delivery.run(&original);
-    if matches!(verdict, Verdict::Next) && tags.restore(skb).is_err() {
-        return Some(Verdict::Drop);
+        amount: Amount {
+            packets: 1,
+            bytes: u64::from(length),
+        },
+        transport: offsets.transport(),
+        longest: length,
+        source_port: udp.source,
+        destination_port: udp.destination,
+        unchecked: udp.check == 0,
+    });
+    let segment = skb.gso_size();
+    if segment != 0 {
+        let headers = offsets.transport() - offsets.network() + UDP_LENGTH;
+        count_segments(work, segment, headers, u32::from(u16::from_be(udp.length)));
     }
-    Some(verdict)
+    stats::matched(forward.counters, work.amount);
+    Some(())
 }
 
-/// What the packet counts as, and the longest IP packet that it becomes on the wire: the kernel keeps
-/// `gso_segs` at 0 for packets from tap devices, so the segments are counted here.
+/// What does each destination do with the packet?
+#[inline(never)]
+fn decide<H: Headers>(subject: &mut Subject<H>) {
+    // SAFETY: `identify` filled both.
+    let (headers, work) = unsafe {
+        (
+            subject.headers.assume_init_ref(),
+            subject.work.assume_init_ref(),
+        )
+    };
+    Plan::make(&mut subject.plan, work, headers);
+}
+
+/// Counts a GSO packet as its segments. The kernel keeps `gso_segs` at 0 for packets from tap devices,
+/// so they are computed here.
 #[inline(always)]
-fn measure(skb: &Skb, packet: &Packet, udp: &Udp) -> (Amount, u32) {
-    let whole = Amount {
-        packets: 1,
-        bytes: u64::from(packet.length),
-    };
-    let segment = skb.gso_size();
-    if segment == 0 {
-        return (whole, packet.length);
-    }
-    let headers = packet.transport - packet.network + UDP_LENGTH;
-    let payload = u32::from(u16::from_be(udp.length)) - UDP_LENGTH;
-    let segments = u64::from(payload.div_ceil(segment)).max(1);
-    let amount = Amount {
-        packets: segments,
-        bytes: whole.bytes + (segments - 1) * u64::from(headers),
-    };
-    (amount, packet.length.min(headers + segment))
+fn count_segments(work: &mut Work, segment: u32, headers: u32, datagram: u32) {
+    let segments = u64::from((datagram - UDP_LENGTH).div_ceil(segment)).max(1);
+    work.amount.packets = segments;
+    work.amount.bytes += (segments - 1) * u64::from(headers);
+    work.longest = work.longest.min(headers + segment);
 }

@@ -1,6 +1,8 @@
 //! Images of a packet's Ethernet and IP headers: loaded, changed and compared on the stack.
 
-use udplb_abi::address::{Address, mapped};
+use core::mem::MaybeUninit;
+
+use udplb_abi::address::Family;
 
 use crate::skb::{Refused, Skb};
 
@@ -29,29 +31,36 @@ pub(crate) const fn change(old: u32, new: u32) -> Sum {
     !old as Sum + new as Sum
 }
 
+/// An address as the four words of a [`udplb_abi::address::Address`].
+pub(crate) type Words = [u32; 4];
+
+/// The middle word of an IPv4 address in its mapped form.
+pub(crate) const MAPPED: u32 = 0xffff_u32.to_be();
+
 /// The Ethernet header and the fixed part of an IP header.
 pub(crate) trait Headers: Copy {
+    /// Address family.
+    const FAMILY: Family;
     /// Whether no checksum of the IP header covers what a rewrite changes (IPv6).
     const HEADER_HAS_NO_CHECKSUM: bool;
 
-    /// Loads the image whose Ethernet header starts at `offset`.
-    fn load(skb: &Skb, offset: u32) -> Result<Self, Refused>;
-    /// The bytes as they are on the wire, from offset 0 of the frame.
-    fn bytes(&self) -> &[u8];
+    /// Bytes of both headers.
+    const LENGTH: usize;
+
     /// Source address.
-    fn source(&self) -> Address;
+    fn source(&self) -> Words;
     /// Destination address.
-    fn destination(&self) -> Address;
+    fn destination(&self) -> Words;
     /// TTL or hop limit.
     fn hops(&self) -> u8;
     /// Takes one hop off.
     fn spend_hop(&mut self);
     /// Sets the source address.
-    fn set_source(&mut self, address: &Address);
+    fn set_source(&mut self, address: &Words);
     /// Sets the destination address.
-    fn set_destination(&mut self, address: &Address);
-    /// Sets both link-layer addresses.
-    fn set_link(&mut self, destination: &[u8; 6], source: &[u8; 6]);
+    fn set_destination(&mut self, address: &Words);
+    /// Sets both link-layer addresses, the destination first.
+    fn set_link(&mut self, addresses: &[u16; 6]);
     /// Sum of both addresses: what changes of the pseudo header.
     fn pseudo_header(&self) -> u32;
     /// The 16-bit word that holds TTL or hop limit.
@@ -62,7 +71,7 @@ pub(crate) trait Headers: Copy {
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
 pub(crate) struct V4 {
-    room: u16,
+    room: MaybeUninit<u16>,
     ethernet: Ethernet,
     start: [u16; 4],
     hops: u8,
@@ -70,14 +79,14 @@ pub(crate) struct V4 {
     checksum: u16,
     source: u32,
     destination: u32,
-    end: u32,
+    end: MaybeUninit<u32>,
 }
 
 /// See [`V4`].
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
 pub(crate) struct V6 {
-    room: u16,
+    room: MaybeUninit<u16>,
     ethernet: Ethernet,
     start: [u16; 3],
     next_header: u8,
@@ -89,8 +98,7 @@ pub(crate) struct V6 {
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Ethernet {
-    destination: [u8; 6],
-    source: [u8; 6],
+    addresses: [u16; 6],
     kind: u16,
 }
 
@@ -102,33 +110,18 @@ const _: () = assert!(core::mem::offset_of!(V4, end) == ROOM + V4_LENGTH);
 const _: () = assert!(size_of::<V6>() == ROOM + V6_LENGTH);
 
 impl Headers for V4 {
+    const FAMILY: Family = Family::V4;
+    const LENGTH: usize = V4_LENGTH;
     const HEADER_HAS_NO_CHECKSUM: bool = false;
 
     #[inline(always)]
-    fn load(skb: &Skb, offset: u32) -> Result<Self, Refused> {
-        // SAFETY: integers; zero is a value of each.
-        let mut image: Self = unsafe { core::mem::zeroed() };
-        // SAFETY: the range is inside `image`, whose every byte pattern is a value.
-        skb.load(offset, unsafe {
-            core::slice::from_raw_parts_mut((&raw mut image).cast::<u8>().add(ROOM), V4_LENGTH)
-        })?;
-        Ok(image)
+    fn source(&self) -> Words {
+        [0, 0, MAPPED, self.source]
     }
 
     #[inline(always)]
-    fn bytes(&self) -> &[u8] {
-        // SAFETY: the range is inside `self`; no byte of it is padding.
-        unsafe { core::slice::from_raw_parts((&raw const *self).cast::<u8>().add(ROOM), V4_LENGTH) }
-    }
-
-    #[inline(always)]
-    fn source(&self) -> Address {
-        mapped(self.source.to_ne_bytes())
-    }
-
-    #[inline(always)]
-    fn destination(&self) -> Address {
-        mapped(self.destination.to_ne_bytes())
+    fn destination(&self) -> Words {
+        [0, 0, MAPPED, self.destination]
     }
 
     #[inline(always)]
@@ -144,23 +137,22 @@ impl Headers for V4 {
     }
 
     #[inline(always)]
-    fn set_source(&mut self, address: &Address) {
-        let new = last_word(address);
+    fn set_source(&mut self, address: &Words) {
+        let new = address[3];
         self.adjust(self.source, new);
         self.source = new;
     }
 
     #[inline(always)]
-    fn set_destination(&mut self, address: &Address) {
-        let new = last_word(address);
+    fn set_destination(&mut self, address: &Words) {
+        let new = address[3];
         self.adjust(self.destination, new);
         self.destination = new;
     }
 
     #[inline(always)]
-    fn set_link(&mut self, destination: &[u8; 6], source: &[u8; 6]) {
-        self.ethernet.destination = *destination;
-        self.ethernet.source = *source;
+    fn set_link(&mut self, addresses: &[u16; 6]) {
+        self.ethernet.addresses = *addresses;
     }
 
     #[inline(always)]
@@ -184,33 +176,18 @@ impl V4 {
 }
 
 impl Headers for V6 {
+    const FAMILY: Family = Family::V6;
+    const LENGTH: usize = V6_LENGTH;
     const HEADER_HAS_NO_CHECKSUM: bool = true;
 
     #[inline(always)]
-    fn load(skb: &Skb, offset: u32) -> Result<Self, Refused> {
-        // SAFETY: integers; zero is a value of each.
-        let mut image: Self = unsafe { core::mem::zeroed() };
-        // SAFETY: the range is inside `image`, whose every byte pattern is a value.
-        skb.load(offset, unsafe {
-            core::slice::from_raw_parts_mut((&raw mut image).cast::<u8>().add(ROOM), V6_LENGTH)
-        })?;
-        Ok(image)
+    fn source(&self) -> Words {
+        self.source
     }
 
     #[inline(always)]
-    fn bytes(&self) -> &[u8] {
-        // SAFETY: the range is inside `self`; no byte of it is padding.
-        unsafe { core::slice::from_raw_parts((&raw const *self).cast::<u8>().add(ROOM), V6_LENGTH) }
-    }
-
-    #[inline(always)]
-    fn source(&self) -> Address {
-        address(&self.source)
-    }
-
-    #[inline(always)]
-    fn destination(&self) -> Address {
-        address(&self.destination)
+    fn destination(&self) -> Words {
+        self.destination
     }
 
     #[inline(always)]
@@ -224,19 +201,18 @@ impl Headers for V6 {
     }
 
     #[inline(always)]
-    fn set_source(&mut self, address: &Address) {
-        self.source = words(address);
+    fn set_source(&mut self, address: &Words) {
+        self.source = *address;
     }
 
     #[inline(always)]
-    fn set_destination(&mut self, address: &Address) {
-        self.destination = words(address);
+    fn set_destination(&mut self, address: &Words) {
+        self.destination = *address;
     }
 
     #[inline(always)]
-    fn set_link(&mut self, destination: &[u8; 6], source: &[u8; 6]) {
-        self.ethernet.destination = *destination;
-        self.ethernet.source = *source;
+    fn set_link(&mut self, addresses: &[u16; 6]) {
+        self.ethernet.addresses = *addresses;
     }
 
     #[inline(always)]
@@ -254,29 +230,26 @@ impl Headers for V6 {
     }
 }
 
+/// Loads the headers of a packet whose Ethernet header starts at `offset`, in place: a copy would
+/// take the stack twice.
 #[inline(always)]
-const fn last_word(address: &Address) -> u32 {
-    let [.., a, b, c, d] = *address;
-    u32::from_ne_bytes([a, b, c, d])
+pub(crate) fn load<'image, H: Headers>(
+    image: &'image mut MaybeUninit<H>,
+    skb: Skb,
+    offset: u32,
+) -> Result<&'image mut H, Refused> {
+    // SAFETY: an image holds `LENGTH` bytes behind its room, all of them parts of integers. What
+    // stays uninitialised is `MaybeUninit` itself.
+    unsafe {
+        let start = image.as_mut_ptr().cast::<u8>().add(ROOM);
+        skb.load(offset, start, H::LENGTH as u32)?;
+        Ok(image.assume_init_mut())
+    }
 }
 
+/// The headers as they are on the wire, from offset 0 of the frame.
 #[inline(always)]
-const fn words(address: &Address) -> [u32; 4] {
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *address;
-    [
-        u32::from_ne_bytes([a, b, c, d]),
-        u32::from_ne_bytes([e, f, g, h]),
-        u32::from_ne_bytes([i, j, k, l]),
-        u32::from_ne_bytes([m, n, o, p]),
-    ]
-}
-
-#[inline(always)]
-const fn address(words: &[u32; 4]) -> Address {
-    let [first, second, third, fourth] = *words;
-    let [a, b, c, d] = first.to_ne_bytes();
-    let [e, f, g, h] = second.to_ne_bytes();
-    let [i, j, k, l] = third.to_ne_bytes();
-    let [m, n, o, p] = fourth.to_ne_bytes();
-    [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
+pub(crate) fn bytes<H: Headers>(headers: &H) -> &[u8] {
+    // SAFETY: an image holds `LENGTH` initialised bytes behind its room.
+    unsafe { core::slice::from_raw_parts((&raw const *headers).cast::<u8>().add(ROOM), H::LENGTH) }
 }

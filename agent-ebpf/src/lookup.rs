@@ -5,12 +5,13 @@ use core::ptr::read_volatile;
 use aya_ebpf::maps::lpm_trie::Key;
 use udplb_abi::{
     NONE,
-    address::{Address, Family},
+    address::Address,
     forward::{ForwardSlot, SOURCE_KEY_BITS, SourceKey},
     listener::{LISTENER_KEY_BITS, ListenerKey, ListenerSlot, PortWord, VlanKey},
 };
 
 use crate::{
+    headers::{Headers, Words},
     maps::{FORWARD_SLOTS, FORWARDS, LISTENER_SLOTS, LISTENERS, PORTS, PREFIXES, SOURCES, VLANS},
     skb::Tag,
 };
@@ -33,39 +34,40 @@ pub(crate) fn port(port: u16) -> PortWord {
 pub(crate) fn belongs_to_vlan_device(interface: u32, tag: Tag) -> bool {
     let key = VlanKey {
         interface,
-        protocol: u16::from_be(tag.protocol),
-        vlan: tag.control & VLAN_NUMBER,
+        protocol: u16::from_be(tag.protocol()),
+        vlan: tag.control() & VLAN_NUMBER,
     };
     VLANS.get_ptr(&key).is_some()
 }
 
-/// The listener for a destination address: the exact address first, then the longest prefix.
-#[inline(always)]
-pub(crate) fn listener(
+/// The listener for a packet's destination address: the exact address first, then the longest prefix.
+///
+/// Not inlined: its keys would take room on the stack of everything that follows.
+#[inline(never)]
+pub(crate) fn listener<H: Headers>(
     interface: u32,
     word: PortWord,
-    family: Family,
-    address: &Address,
+    headers: &H,
 ) -> Option<&'static ListenerSlot> {
     let key = ListenerKey {
         interface,
         group: word.group(),
         padding: 0,
-        address: *address,
+        address: bytes(headers.destination()),
     };
     if let Some(slot) = LISTENERS.get_ptr(&key) {
         let found = listener_slot(slot)?;
         // An element of the hash may have been recycled under us: only its own key counts.
         return (found.key == key).then_some(found);
     }
-    if !word.has_prefixes(family) {
+    if !word.has_prefixes(H::FAMILY) {
         return None;
     }
     let slot = PREFIXES.get(&Key::new(LISTENER_KEY_BITS + ADDRESS_BITS, key))?;
     let found = listener_slot(slot)?;
     let same = found.key.interface == key.interface
         && found.key.group == key.group
-        && covers(&found.key.address, found.prefix_length, address);
+        && covers(&found.key.address, found.prefix_length, &key.address);
     same.then_some(found)
 }
 
@@ -74,6 +76,12 @@ fn listener_slot(slot: *const u32) -> Option<&'static ListenerSlot> {
     // SAFETY: points into a map element; user space replaces elements, it does not write them.
     let slot = unsafe { read_volatile(slot) };
     LISTENER_SLOTS.get(slot)
+}
+
+#[inline(always)]
+const fn bytes(words: Words) -> Address {
+    // SAFETY: plain bytes of the same size.
+    unsafe { core::mem::transmute(words) }
 }
 
 /// Whether the first `length` bits are equal.
@@ -120,14 +128,16 @@ pub(crate) fn forward(number: u32) -> Option<&'static ForwardSlot> {
 
 /// Whether a forward takes packets from this source.
 #[inline(always)]
-pub(crate) fn takes_source(forward: &ForwardSlot, source: &Address) -> bool {
-    let set = forward.sources;
-    if set == NONE {
-        return true;
-    }
+pub(crate) fn takes_source<H: Headers>(forward: &ForwardSlot, headers: &H) -> bool {
+    forward.sources == NONE || is_in_set(forward.sources, headers)
+}
+
+/// Not inlined, for the same reason as [`listener`].
+#[inline(never)]
+fn is_in_set<H: Headers>(set: u32, headers: &H) -> bool {
     let key = SourceKey {
         set,
-        address: *source,
+        address: bytes(headers.source()),
     };
     SOURCES
         .get(&Key::new(SOURCE_KEY_BITS + ADDRESS_BITS, key))

@@ -21,12 +21,19 @@ mod rewrite;
 mod select;
 mod send;
 mod skb;
+mod slots;
 mod stats;
 mod tags;
+mod work;
 
 use aya_ebpf::{EbpfContext as _, macros::classifier, programs::TcContext};
 
-use crate::{parse::Parsed, skb::Skb};
+use udplb_abi::address::Family;
+
+use crate::{
+    parse::{Packet, Parsed},
+    skb::Skb,
+};
 
 /// What becomes of the packet after this program (`enum tcx_action_base`, kernel 6.6; the numbers are
 /// those of the older `TC_ACT_*`).
@@ -44,17 +51,24 @@ enum Verdict {
 /// Ingress classifier for interfaces with Ethernet frames.
 #[classifier]
 fn udplb_ethernet(ctx: TcContext) -> i32 {
-    classify(&Skb::new(ctx.as_ptr())) as i32
+    classify(Skb::new(ctx.as_ptr())) as i32
 }
 
 #[inline(always)]
-fn classify(skb: &Skb) -> Verdict {
-    let Parsed::Udp(packet) = parse::ethernet(skb) else {
+fn classify(skb: Skb) -> Verdict {
+    let Parsed::Udp(Packet {
+        family,
+        network,
+        transport,
+        length,
+        word,
+    }) = parse::ethernet(skb)
+    else {
         return Verdict::Next;
     };
-    match packet.family {
-        udplb_abi::address::Family::V4 => deliver::packet::<headers::V4>(skb, &packet),
-        udplb_abi::address::Family::V6 => deliver::packet::<headers::V6>(skb, &packet),
+    match family {
+        Family::V4 => deliver::packet::<headers::V4>(skb, network, transport, length, word),
+        Family::V6 => deliver::packet::<headers::V6>(skb, network, transport, length, word),
     }
 }
 

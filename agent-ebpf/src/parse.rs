@@ -1,7 +1,5 @@
 //! Finds the UDP header of a frame and the group of its port. Everything here is read-only.
 
-use core::ptr::{read_volatile, write_volatile};
-
 use udplb_abi::{address::Family, counters::UnmatchedReason, listener::PortWord};
 
 use crate::{lookup, skb::Skb, stats};
@@ -54,7 +52,7 @@ pub(crate) struct Packet {
 
 /// Parses an Ethernet frame. The kernel has taken the outer VLAN tag off already.
 #[inline(always)]
-pub(crate) fn ethernet(skb: &Skb) -> Parsed {
+pub(crate) fn ethernet(skb: Skb) -> Parsed {
     match skb.protocol() {
         IPV4 => ipv4(skb, ETHERNET_LENGTH),
         IPV6 => ipv6(skb, ETHERNET_LENGTH),
@@ -65,15 +63,15 @@ pub(crate) fn ethernet(skb: &Skb) -> Parsed {
 
 /// Behind an inner tag. Not inlined, to spare the plain frames its code.
 #[inline(never)]
-fn double_tagged_family(skb: &Skb) -> u32 {
-    let Some(bytes) = skb.readable(ETHERNET_LENGTH + TAG_LENGTH) else {
+fn double_tagged_family(skb: Skb) -> u32 {
+    let Some(bytes) = skb.readable(ETHERNET_LENGTH, TAG_LENGTH) else {
         return 0;
     };
-    u32::from(bytes.u16(16).to_be())
+    u32::from(bytes.u16(2).to_be())
 }
 
 #[inline(always)]
-fn double_tagged(skb: &Skb) -> Parsed {
+fn double_tagged(skb: Skb) -> Parsed {
     match double_tagged_family(skb) as u16 {
         IPV4 => ipv4(skb, ETHERNET_LENGTH + TAG_LENGTH),
         IPV6 => ipv6(skb, ETHERNET_LENGTH + TAG_LENGTH),
@@ -82,43 +80,41 @@ fn double_tagged(skb: &Skb) -> Parsed {
 }
 
 #[inline(always)]
-fn ipv4(skb: &Skb, network: u32) -> Parsed {
+fn ipv4(skb: Skb, network: u32) -> Parsed {
     const MORE_FRAGMENTS: u16 = 0x2000;
     const FRAGMENT_OFFSET: u16 = 0x1fff;
 
-    let Some(bytes) = skb.readable(network + IPV4_LENGTH) else {
+    let Some(bytes) = skb.readable(network, IPV4_LENGTH) else {
         return Parsed::Other;
     };
-    let at = network as usize;
-    if bytes.u8(at + 9) != UDP {
+    if bytes.u8(9) != UDP {
         return Parsed::Other;
     }
-    let version = bytes.u8(at);
+    let version = bytes.u8(0);
     let header = u32::from(version & 0x0f) * 4;
     if version >> 4 != 4 || header < IPV4_LENGTH {
         stats::unmatched(skb, UnmatchedReason::Malformed);
         return Parsed::Other;
     }
-    if bytes.u16(at + 6) & (MORE_FRAGMENTS | FRAGMENT_OFFSET) != 0 {
+    if bytes.u16(6) & (MORE_FRAGMENTS | FRAGMENT_OFFSET) != 0 {
         stats::unmatched(skb, UnmatchedReason::Fragment);
         return Parsed::Other;
     }
-    let length = u32::from(bytes.u16(at + 2));
+    let length = u32::from(bytes.u16(2));
     udp(skb, Family::V4, network, network + header, length)
 }
 
 #[inline(always)]
-fn ipv6(skb: &Skb, network: u32) -> Parsed {
-    let Some(bytes) = skb.readable(network + IPV6_LENGTH) else {
+fn ipv6(skb: Skb, network: u32) -> Parsed {
+    let Some(bytes) = skb.readable(network, IPV6_LENGTH) else {
         return Parsed::Other;
     };
-    let at = network as usize;
-    let length = u32::from(bytes.u16(at + 4)) + IPV6_LENGTH;
+    let length = u32::from(bytes.u16(4)) + IPV6_LENGTH;
     let mut transport = network + IPV6_LENGTH;
-    let mut header = bytes.u8(at + 6);
+    let mut header = bytes.u8(6);
     for _ in 0..MAX_EXTENSION_HEADERS {
         match header {
-            UDP => return udp(skb, Family::V6, network, forget(transport), length),
+            UDP => return udp(skb, Family::V6, network, transport, length),
             FRAGMENT => {
                 stats::unmatched(skb, UnmatchedReason::Fragment);
                 return Parsed::Other;
@@ -126,11 +122,11 @@ fn ipv6(skb: &Skb, network: u32) -> Parsed {
             HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS => {}
             _ => return Parsed::Other,
         }
-        let Some(bytes) = skb.readable(transport + UDP_LENGTH) else {
+        let Some(bytes) = skb.readable(transport, UDP_LENGTH) else {
             return Parsed::Other;
         };
-        header = bytes.u8(transport as usize);
-        transport += (u32::from(bytes.u8(transport as usize + 1)) + 1) * 8;
+        header = bytes.u8(0);
+        transport += (u32::from(bytes.u8(1)) + 1) * 8;
         if transport > MAX_OFFSET - UDP_LENGTH {
             return Parsed::Other;
         }
@@ -138,31 +134,18 @@ fn ipv6(skb: &Skb, network: u32) -> Parsed {
     Parsed::Other
 }
 
-/// Makes the verifier forget where exactly an offset came from. It would otherwise walk the rest of
-/// the program once for every chain of extension headers, and give up.
 #[inline(always)]
-fn forget(offset: u32) -> u32 {
-    let mut hidden = 0_u32;
-    // SAFETY: a local variable.
-    unsafe {
-        write_volatile(&raw mut hidden, offset);
-        read_volatile(&raw const hidden) & (MAX_OFFSET - 1)
-    }
-}
-
-#[inline(always)]
-fn udp(skb: &Skb, family: Family, network: u32, transport: u32, length: u32) -> Parsed {
-    let Some(bytes) = skb.readable(transport + UDP_LENGTH) else {
+fn udp(skb: Skb, family: Family, network: u32, transport: u32, length: u32) -> Parsed {
+    let Some(bytes) = skb.readable(transport, UDP_LENGTH) else {
         stats::unmatched(skb, UnmatchedReason::Malformed);
         return Parsed::Other;
     };
-    let at = transport as usize;
-    let word = lookup::port(bytes.u16(at + 2));
+    let word = lookup::port(bytes.u16(2));
     if word.group() == 0 {
         return Parsed::Other;
     }
     // The IP packet must be in the frame, and the datagram in the packet.
-    let datagram = u32::from(bytes.u16(at + 4));
+    let datagram = u32::from(bytes.u16(4));
     if network + length > skb.len()
         || datagram < UDP_LENGTH
         || transport - network + datagram > length
@@ -173,7 +156,9 @@ fn udp(skb: &Skb, family: Family, network: u32, transport: u32, length: u32) -> 
     Parsed::Udp(Packet {
         family,
         network,
-        transport,
+        // The verifier does not know that the spare bits are zero, and so forgets which chain of
+        // extension headers led here. It would otherwise walk the rest once for each.
+        transport: (transport + word.zero()) % MAX_OFFSET,
         length,
         word,
     })

@@ -1,5 +1,7 @@
 //! The choices of all destinations of a forward for one packet. Sends nothing.
 
+use core::{mem::MaybeUninit, ptr::read_volatile};
+
 use udplb_abi::{
     MAX_DESTINATIONS,
     counters::DropReason,
@@ -9,9 +11,39 @@ use udplb_abi::{
 use crate::{
     Verdict,
     headers::Headers,
-    select::{self, Choice, Facts, Outcome},
+    select::{self, Choice, Outcome},
     stats::{self, Amount},
+    work::Work,
 };
+
+/// Mask of an index of a destination.
+pub(crate) const LAST: usize = MAX_DESTINATIONS - 1;
+const _: () = assert!(MAX_DESTINATIONS.is_power_of_two());
+
+/// Calls `visit` with the index of each destination.
+///
+/// Written out, with indexes that the verifier does not know (see [`ForwardSlot::zero`]) and a count
+/// that it forgets each time: what it has checked for one destination then holds for all of them.
+/// Both are read anew each time, or the compiler would keep all of them on the stack.
+#[inline(always)]
+pub(crate) fn each(forward: &ForwardSlot, mut visit: impl FnMut(u32)) {
+    macro_rules! visit {
+        ($($index:literal)*) => {$(
+            // SAFETY: fields of a valid slot.
+            let (count, zero) = unsafe {
+                (
+                    read_volatile(&raw const forward.destination_count),
+                    read_volatile(&raw const forward.zero),
+                )
+            };
+            if count <= $index {
+                return;
+            }
+            visit($index ^ zero);
+        )*};
+    }
+    visit!(0 1 2 3 4 5 6 7);
+}
 
 /// What each destination will do.
 pub(crate) struct Plan {
@@ -29,25 +61,22 @@ impl Plan {
 
     /// Chooses for every destination.
     #[inline(always)]
-    pub(crate) fn make<H: Headers>(forward: &ForwardSlot, facts: &Facts<'_, H>) -> Self {
-        let mut plan = Self {
-            choices: [Choice::NOTHING; MAX_DESTINATIONS],
-            last: Self::NOBODY,
-            unavailable: 0,
-        };
-        for index in 0..MAX_DESTINATIONS {
-            if index >= forward.destination_count as usize {
-                break;
-            }
-            let choice = select::choose(forward.action, &forward.destinations[index], facts);
-            plan.choices[index] = choice;
+    pub(crate) fn make<H: Headers>(plan: &mut MaybeUninit<Self>, work: &Work, headers: &H) {
+        let forward = work.forward;
+        let plan = plan.write(Self {
+            choices: [Choice::NOTHING.hidden(forward.zero); MAX_DESTINATIONS],
+            last: Self::NOBODY ^ forward.zero,
+            unavailable: forward.zero,
+        });
+        each(forward, |index| {
+            let choice = select::choose(work, headers, index).hidden(forward.zero);
+            plan.choices[index as usize & LAST] = choice;
             match choice.outcome() {
-                Outcome::Send { .. } | Outcome::SendUnresolved { .. } => plan.last = index as u32,
+                Outcome::Send { .. } | Outcome::SendUnresolved { .. } => plan.last = index,
                 Outcome::Drop { reason } if is_unavailability(reason) => plan.unavailable += 1,
                 _ => {}
             }
-        }
-        plan
+        });
     }
 
     /// Whether any destination sends.
@@ -59,17 +88,23 @@ impl Plan {
     /// What becomes of a packet that the kernel does not let us prepare for sending. Counts it.
     #[inline(always)]
     pub(crate) fn fail(
-        mut self,
+        &self,
         forward: &ForwardSlot,
         reason: DropReason,
         amount: Amount,
     ) -> Verdict {
-        for choice in &mut self.choices {
-            if let Outcome::Send { .. } | Outcome::SendUnresolved { .. } = choice.outcome() {
-                *choice = Choice::drop(reason);
+        each(forward, |index| {
+            let index = index as usize & LAST;
+            let counters = forward.destinations[index].counters;
+            let choice = self.choices[index];
+            match choice.outcome() {
+                Outcome::Send { .. } | Outcome::SendUnresolved { .. } => {
+                    stats::dropped(counters, reason as u32, amount);
+                }
+                _ => count_unsent(counters, choice, amount),
             }
-        }
-        self.refuse(forward, amount)
+        });
+        unsent(forward)
     }
 
     /// What becomes of a packet that no destination sends. Counts it.
@@ -78,22 +113,26 @@ impl Plan {
         let pass = forward.action == ACTION_FORWARD
             && forward.when_unavailable == UNAVAILABLE_PASS
             && self.unavailable == u32::from(forward.destination_count);
-        for index in 0..MAX_DESTINATIONS {
-            if index >= forward.destination_count as usize {
-                break;
-            }
+        each(forward, |index| {
+            let index = index as usize & LAST;
             let counters = forward.destinations[index].counters;
             if pass {
                 stats::passed(counters, amount);
             } else {
                 count_unsent(counters, self.choices[index], amount);
             }
-        }
-        if forward.action == ACTION_FORWARD && !pass {
-            Verdict::Drop
-        } else {
-            Verdict::Next
-        }
+        });
+        if pass { Verdict::Next } else { unsent(forward) }
+    }
+}
+
+/// What becomes of a packet that went nowhere.
+#[inline(always)]
+fn unsent(forward: &ForwardSlot) -> Verdict {
+    if forward.action == ACTION_FORWARD {
+        Verdict::Drop
+    } else {
+        Verdict::Next
     }
 }
 

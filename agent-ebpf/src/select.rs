@@ -5,15 +5,18 @@ use core::ptr::{read_volatile, write_volatile};
 use aya_ebpf::helpers::generated::{bpf_get_prandom_u32, bpf_ktime_get_ns};
 use udplb_abi::{
     NONE,
-    address::Family,
     counters::DropReason,
     forward::{ACTION_FORWARD, Balance, Destination, SAMPLING_PER_FLOW, TABLE_ENTRIES_PER_VALUE},
-    hash::{self, Flow, Strategy},
+    hash::{self, FlowKey, Strategy},
     next_hop::STATE_RESOLVED,
 };
 
-use crate::headers::Headers;
-use crate::maps::{NEXT_HOPS, RATE_LIMITS, TABLES, UPSTREAMS};
+use crate::{
+    headers::Headers,
+    maps::{NEXT_HOPS, RATE_LIMITS, TABLES, UPSTREAMS},
+    plan::LAST,
+    work::Work,
+};
 
 /// What a destination does with a packet, in one word so that eight of them fit the stack.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,6 +31,12 @@ impl Choice {
 
     /// Does nothing: a destination that is not there.
     pub(crate) const NOTHING: Self = Self(u32::MAX);
+
+    /// The same choice, unknown to the verifier: see [`udplb_abi::forward::ForwardSlot::zero`].
+    #[inline(always)]
+    pub(crate) const fn hidden(self, zero: u32) -> Self {
+        Self(self.0 ^ zero)
+    }
 
     const fn send(upstream: u32) -> Self {
         Self(Self::SEND | upstream & !Self::KIND)
@@ -70,49 +79,19 @@ pub(crate) enum Outcome {
     Nothing,
 }
 
-/// What a destination must know of a packet.
-pub(crate) struct Facts<'a, H> {
-    /// Address family.
-    pub(crate) family: Family,
-    /// Ethernet and IP header.
-    pub(crate) headers: &'a H,
-    /// Source port as it is on the wire.
-    pub(crate) source_port: u16,
-    /// Destination port as it is on the wire.
-    pub(crate) destination_port: u16,
-    /// Longest IP packet that it becomes on the wire, bytes.
-    pub(crate) length: u32,
-    /// Packets that it becomes on the wire.
-    pub(crate) packets: u64,
-}
-
-impl<H: Headers> Facts<'_, H> {
-    /// What the strategies and sampling hash. Made anew for each destination: keeping it costs stack.
-    #[inline(always)]
-    fn flow(&self) -> Flow {
-        Flow {
-            source: self.headers.source(),
-            destination: self.headers.destination(),
-            source_port: u16::from_be(self.source_port),
-            destination_port: u16::from_be(self.destination_port),
-        }
-    }
-}
-
 /// Chooses for one destination of a forward.
-#[inline(always)]
-pub(crate) fn choose<H: Headers>(
-    action: u8,
-    destination: &Destination,
-    facts: &Facts<'_, H>,
-) -> Choice {
-    if is_sampled_out(destination, facts) {
+///
+/// Not inlined: eight times over, the program would not fit.
+#[inline(never)]
+pub(crate) fn choose<H: Headers>(work: &Work, headers: &H, index: u32) -> Choice {
+    let destination = &work.forward.destinations[index as usize & LAST];
+    if is_sampled_out(destination, work, headers) {
         return Choice(Choice::SAMPLED_OUT);
     }
-    if facts.headers.hops() <= 1 {
+    if headers.hops() <= 1 {
         return Choice::drop(DropReason::TtlExpired);
     }
-    let Some(upstream) = upstream(destination, facts) else {
+    let Some(upstream) = upstream(destination, work, headers) else {
         return Choice::drop(DropReason::NoUpstream);
     };
     let Some(slot) = UPSTREAMS.get_ptr(upstream) else {
@@ -127,13 +106,14 @@ pub(crate) fn choose<H: Headers>(
         return Choice::drop(DropReason::NoRoute);
     };
     let resolved = next_hop.state == STATE_RESOLVED;
-    if !resolved && action != ACTION_FORWARD {
+    if !resolved && work.forward.action != ACTION_FORWARD {
         return Choice::drop(DropReason::NeighbourUnresolved);
     }
-    if facts.length > next_hop.mtu {
+    if work.longest > next_hop.mtu {
         return Choice::drop(DropReason::MtuExceeded);
     }
-    if destination.rate_limit != NONE && is_over_limit(destination.rate_limit, facts.packets) {
+    if destination.rate_limit != NONE && is_over_limit(destination.rate_limit, work.amount.packets)
+    {
         return Choice::drop(DropReason::RateLimited);
     }
     if resolved {
@@ -150,13 +130,13 @@ fn random() -> u32 {
 }
 
 #[inline(always)]
-fn is_sampled_out<H: Headers>(destination: &Destination, facts: &Facts<'_, H>) -> bool {
+fn is_sampled_out<H: Headers>(destination: &Destination, work: &Work, headers: &H) -> bool {
     let one_in = destination.sampling_one_in;
     if one_in <= 1 {
         return false;
     }
     let hash = if destination.sampling_per == SAMPLING_PER_FLOW {
-        hash::five_tuple(hash::SAMPLING_SEED, &facts.flow())
+        hash::five_tuple_keyed(hash::SAMPLING_SEED, &work.flow(headers))
     } else {
         random()
     };
@@ -165,37 +145,37 @@ fn is_sampled_out<H: Headers>(destination: &Destination, facts: &Facts<'_, H>) -
 
 /// The upstream's slot, by one lookup in the balance table.
 #[inline(always)]
-fn upstream<H: Headers>(destination: &Destination, facts: &Facts<'_, H>) -> Option<u32> {
+fn upstream<H: Headers>(destination: &Destination, work: &Work, headers: &H) -> Option<u32> {
     let Balance {
         first,
         count,
         slots,
         table,
-    } = destination.balance[facts.family as usize];
+    } = destination.balance[H::FAMILY as usize];
     if count == 0 {
         return None;
     }
     if slots == 0 {
         return Some(first + table);
     }
-    let position = hash::index(flow_hash(destination.strategy, &facts.flow()), slots);
+    let position = hash::index(flow_hash(destination.strategy, &work.flow(headers)), slots);
     let entries = TABLES.get(table + position / TABLE_ENTRIES_PER_VALUE)?;
     let index = entries[(position % TABLE_ENTRIES_PER_VALUE) as usize];
     Some(first + u32::from(index))
 }
 
 #[inline(always)]
-fn flow_hash(strategy: u8, flow: &Flow) -> u32 {
+fn flow_hash(strategy: u8, flow: &FlowKey) -> u32 {
     const SOURCE_PORT: u8 = Strategy::SourcePort as u8;
     const SOURCE_IP_PORT: u8 = Strategy::SourceIpPort as u8;
     const FIVE_TUPLE: u8 = Strategy::FiveTuple as u8;
     const RANDOM: u8 = Strategy::Random as u8;
     match strategy {
-        SOURCE_PORT => hash::flow(Strategy::SourcePort, flow),
-        SOURCE_IP_PORT => hash::flow(Strategy::SourceIpPort, flow),
-        FIVE_TUPLE => hash::flow(Strategy::FiveTuple, flow),
+        SOURCE_PORT => hash::keyed(Strategy::SourcePort, flow),
+        SOURCE_IP_PORT => hash::keyed(Strategy::SourceIpPort, flow),
+        FIVE_TUPLE => hash::keyed(Strategy::FiveTuple, flow),
         RANDOM => random(),
-        _ => hash::flow(Strategy::SourceIp, flow),
+        _ => hash::keyed(Strategy::SourceIp, flow),
     }
 }
 

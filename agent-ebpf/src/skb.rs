@@ -24,17 +24,38 @@ const fn accepted(result: i64) -> Result<(), Refused> {
 }
 
 /// A socket buffer at tc ingress; its data starts with the Ethernet header.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
 pub(crate) struct Skb {
     raw: *mut __sk_buff,
 }
 
-/// A VLAN tag that the kernel keeps beside the packet.
+/// A VLAN tag that the kernel keeps beside the packet, or none, in one word: the compiler would mix
+/// the parts of an `Option` with whatever a register holds, which the verifier does not like.
 #[derive(Clone, Copy)]
-pub(crate) struct Tag {
+pub(crate) struct Tag(u32);
+
+impl Tag {
+    /// No tag.
+    pub(crate) const NONE: Self = Self(0);
+
+    /// Whether there is one: no tag protocol is 0.
+    #[inline(always)]
+    pub(crate) const fn is_some(self) -> bool {
+        self.0 != 0
+    }
+
     /// Tag protocol, network byte order.
-    pub(crate) protocol: u16,
+    #[inline(always)]
+    pub(crate) const fn protocol(self) -> u16 {
+        (self.0 >> 16) as u16
+    }
+
     /// Priority, drop eligible bit and VLAN number, host byte order.
-    pub(crate) control: u16,
+    #[inline(always)]
+    pub(crate) const fn control(self) -> u16 {
+        (self.0 & 0xffff) as u16
+    }
 }
 
 /// Reads one field of the context; the verifier wants each access at a constant offset.
@@ -53,90 +74,90 @@ impl Skb {
 
     /// Bytes of the whole frame.
     #[inline(always)]
-    pub(crate) fn len(&self) -> u32 {
+    pub(crate) fn len(self) -> u32 {
         field!(self, len)
     }
 
     /// Ethertype after any tag that the kernel took off, network byte order.
     #[inline(always)]
-    pub(crate) fn protocol(&self) -> u16 {
+    pub(crate) fn protocol(self) -> u16 {
         field!(self, protocol) as u16
     }
 
     /// Index of the interface that the frame arrived on.
     #[inline(always)]
-    pub(crate) fn interface(&self) -> u32 {
+    pub(crate) fn interface(self) -> u32 {
         field!(self, ifindex)
     }
 
     /// Payload bytes of each segment of a GSO or GRO packet; 0 for a plain packet.
     #[inline(always)]
-    pub(crate) fn gso_size(&self) -> u32 {
+    pub(crate) fn gso_size(self) -> u32 {
         field!(self, gso_size)
     }
 
     /// Whether the frame's link-layer destination is another host.
     #[inline(always)]
-    pub(crate) fn is_for_another_host(&self) -> bool {
+    pub(crate) fn is_for_another_host(self) -> bool {
         // Three bits of the word are the packet's type.
         field!(self, pkt_type) == PACKET_OTHERHOST
     }
 
     /// The outermost VLAN tag.
     #[inline(always)]
-    pub(crate) fn tag(&self) -> Option<Tag> {
+    pub(crate) fn tag(self) -> Tag {
         if field!(self, vlan_present) == 0 {
-            return None;
+            return Tag::NONE;
         }
-        Some(Tag {
-            protocol: field!(self, vlan_proto) as u16,
-            control: field!(self, vlan_tci) as u16,
-        })
+        Tag(field!(self, vlan_proto) << 16 | field!(self, vlan_tci) & 0xffff)
     }
 
-    /// The first `length` bytes for direct reading, pulled together first where they are scattered.
-    /// `None` where the frame is shorter.
+    /// `length` bytes from `offset` for direct reading, pulled together first where they are
+    /// scattered. `None` where the frame is shorter.
     #[inline(always)]
-    pub(crate) fn readable(&self, length: u32) -> Option<Bytes> {
-        if let Some(bytes) = self.contiguous(length) {
+    pub(crate) fn readable(self, offset: u32, length: u32) -> Option<Bytes> {
+        if let Some(bytes) = self.contiguous(offset, length) {
             return Some(bytes);
         }
-        if self.len() < length {
+        let end = offset + length;
+        if self.len() < end {
             return None;
         }
         // SAFETY: the context is valid; the helper moves bytes but changes none.
-        let pulled = unsafe { bpf_skb_pull_data(self.raw, length) };
+        let pulled = unsafe { bpf_skb_pull_data(self.raw, end) };
         accepted(pulled).ok()?;
-        self.contiguous(length)
+        self.contiguous(offset, length)
     }
 
     #[inline(always)]
-    fn contiguous(&self, length: u32) -> Option<Bytes> {
-        let start = field!(self, data) as usize;
-        let end = field!(self, data_end) as usize;
-        if start + length as usize > end {
+    fn contiguous(self, offset: u32, length: u32) -> Option<Bytes> {
+        // The verifier follows one pointer from its check to its use: the offset goes into it first.
+        let start = field!(self, data) as usize + offset as usize;
+        if start + length as usize > field!(self, data_end) as usize {
             return None;
         }
         Some(Bytes { start })
     }
 
-    /// Fills `target` with the bytes from `offset`.
+    /// Copies `length` bytes from `offset` of the packet.
+    ///
+    /// # Safety
+    ///
+    /// `target` must be good for writes of `length` bytes.
     #[inline(always)]
-    pub(crate) fn load(&self, offset: u32, target: &mut [u8]) -> Result<(), Refused> {
-        // SAFETY: the kernel writes exactly `len` bytes, all of them in `target`.
-        accepted(unsafe {
-            bpf_skb_load_bytes(
-                self.raw.cast(),
-                offset,
-                target.as_mut_ptr().cast(),
-                target.len() as u32,
-            )
-        })
+    pub(crate) unsafe fn load(
+        &self,
+        offset: u32,
+        target: *mut u8,
+        length: u32,
+    ) -> Result<(), Refused> {
+        // SAFETY: the kernel writes exactly `length` bytes.
+        accepted(unsafe { bpf_skb_load_bytes(self.raw.cast(), offset, target.cast(), length) })
     }
 
     /// Writes bytes without a word on checksums.
     #[inline(always)]
-    pub(crate) fn store(&self, offset: u32, bytes: &[u8]) -> Result<(), Refused> {
+    pub(crate) fn store(self, offset: u32, bytes: &[u8]) -> Result<(), Refused> {
         // SAFETY: the kernel reads exactly `len` bytes, all of them in `bytes`.
         accepted(unsafe {
             bpf_skb_store_bytes(
@@ -151,7 +172,7 @@ impl Skb {
 
     /// Adjusts a UDP checksum to a change of the pseudo header; zero stays zero.
     #[inline(always)]
-    pub(crate) fn adjust_pseudo_header(&self, check: u32, change: u32) -> Result<(), Refused> {
+    pub(crate) fn adjust_pseudo_header(self, check: u32, change: u32) -> Result<(), Refused> {
         let flags = u64::from(BPF_F_PSEUDO_HDR) | u64::from(BPF_F_MARK_MANGLED_0);
         // SAFETY: the context is valid and the kernel checks the offset.
         accepted(unsafe { bpf_l4_csum_replace(self.raw, check, 0, u64::from(change), flags) })
@@ -159,7 +180,7 @@ impl Skb {
 
     /// Adjusts a UDP checksum to a changed 16-bit field, which is written already; zero stays zero.
     #[inline(always)]
-    pub(crate) fn adjust_field(&self, check: u32, old: u16, new: u16) -> Result<(), Refused> {
+    pub(crate) fn adjust_field(self, check: u32, old: u16, new: u16) -> Result<(), Refused> {
         let flags = u64::from(BPF_F_MARK_MANGLED_0) | size_of::<u16>() as u64;
         // SAFETY: the context is valid and the kernel checks the offset.
         accepted(unsafe {
@@ -170,23 +191,23 @@ impl Skb {
     /// Adds a change of the bytes to the checksum that hardware took over them (`CHECKSUM_COMPLETE`);
     /// in every other state there is none and nothing happens.
     #[inline(always)]
-    pub(crate) fn adjust_hardware_sum(&self, change: u32) {
+    pub(crate) fn adjust_hardware_sum(self, change: u32) {
         // SAFETY: the context is valid. The result tells whether there is such a checksum.
         let _state = unsafe { bpf_csum_update(self.raw, change) };
     }
 
     /// Takes the outermost VLAN tag off.
     #[inline(always)]
-    pub(crate) fn pop_tag(&self) -> Result<(), Refused> {
+    pub(crate) fn pop_tag(self) -> Result<(), Refused> {
         // SAFETY: the context is valid.
         accepted(unsafe { bpf_skb_vlan_pop(self.raw) })
     }
 
     /// Puts a VLAN tag on.
     #[inline(always)]
-    pub(crate) fn push_tag(&self, tag: Tag) -> Result<(), Refused> {
+    pub(crate) fn push_tag(self, tag: Tag) -> Result<(), Refused> {
         // SAFETY: the context is valid.
-        accepted(unsafe { bpf_skb_vlan_push(self.raw, tag.protocol, tag.control) })
+        accepted(unsafe { bpf_skb_vlan_push(self.raw, tag.protocol(), tag.control()) })
     }
 
     /// Sends a copy out of an interface.
@@ -194,7 +215,7 @@ impl Skb {
     /// The helper's result is 0, an errno, or a positive drop code of the egress path: only 0 is
     /// success. It unshares the headers of the original, so that writing them again cannot fail.
     #[inline(always)]
-    pub(crate) fn send_copy(&self, interface: u32) -> Result<(), Refused> {
+    pub(crate) fn send_copy(self, interface: u32) -> Result<(), Refused> {
         // SAFETY: the context is valid.
         accepted(unsafe { bpf_clone_redirect(self.raw, interface, 0) })
     }
@@ -244,7 +265,7 @@ pub(crate) struct Bytes {
 }
 
 impl Bytes {
-    /// The byte at `offset`, which must be below the length that was asked for: the verifier refuses
+    /// The byte at `offset` from the first one, which must be below the length that was asked for: the verifier refuses
     /// the whole program otherwise.
     #[inline(always)]
     pub(crate) fn u8(self, offset: usize) -> u8 {

@@ -76,7 +76,7 @@ fn of_destination(slot: u32) -> Option<&'static mut DestinationCounters> {
 
 /// A frame was let go for a reason worth counting.
 #[inline(always)]
-pub(crate) fn unmatched(skb: &Skb, reason: UnmatchedReason) {
+pub(crate) fn unmatched(skb: Skb, reason: UnmatchedReason) {
     if let Some(counters) = INTERFACE_COUNTERS.get_ptr_mut(&skb.interface()) {
         // SAFETY: this CPU's copy; the element is never removed while the program is attached.
         unsafe { (*counters).unmatched[reason as usize] += 1 };

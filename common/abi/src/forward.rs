@@ -42,7 +42,11 @@ pub struct ForwardSlot {
     /// How many of `destinations` are in use, 1–8.
     pub destination_count: u8,
     /// Always zero.
-    pub padding: [u8; 5],
+    pub padding: u8,
+    /// Always zero. The program mixes it into what it decides: the verifier does not know that it is
+    /// zero, hence nothing of the decision, and does not walk the rest once for every combination of
+    /// eight decisions.
+    pub zero: u32,
     /// The destinations, in the order of the spec; the rest is zero.
     pub destinations: [Destination; MAX_DESTINATIONS],
 }

@@ -59,11 +59,43 @@ const fn finish(state: u64) -> u32 {
     (mixed >> 32) as u32
 }
 
-#[inline(always)]
-const fn absorb_address(state: u64, address: &Address) -> u64 {
+/// A [`Flow`] in the shape that the hash takes in: addresses as little-endian halves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowKey {
+    /// Source address.
+    pub source: [u64; 2],
+    /// Original destination address.
+    pub destination: [u64; 2],
+    /// Source port, host byte order.
+    pub source_port: u16,
+    /// Original destination port, host byte order.
+    pub destination_port: u16,
+}
+
+impl Flow {
+    /// The flow in the shape that the hash takes in.
+    #[must_use]
+    pub const fn key(&self) -> FlowKey {
+        FlowKey {
+            source: halves(&self.source),
+            destination: halves(&self.destination),
+            source_port: self.source_port,
+            destination_port: self.destination_port,
+        }
+    }
+}
+
+const fn halves(address: &Address) -> [u64; 2] {
     let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *address;
-    let high = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-    let low = u64::from_le_bytes([i, j, k, l, m, n, o, p]);
+    [
+        u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+        u64::from_le_bytes([i, j, k, l, m, n, o, p]),
+    ]
+}
+
+#[inline(always)]
+const fn absorb_address(state: u64, address: [u64; 2]) -> u64 {
+    let [high, low] = address;
     absorb(absorb(state, high), low)
 }
 
@@ -71,15 +103,15 @@ const fn absorb_address(state: u64, address: &Address) -> u64 {
 /// number to [`index`] instead.
 #[inline(always)]
 #[must_use]
-pub const fn flow(strategy: Strategy, flow: &Flow) -> u32 {
+pub const fn keyed(strategy: Strategy, key: &FlowKey) -> u32 {
     match strategy {
-        Strategy::SourceIp => finish(absorb_address(BALANCE_SEED, &flow.source)),
-        Strategy::SourcePort => finish(absorb(BALANCE_SEED, flow.source_port as u64)),
+        Strategy::SourceIp => finish(absorb_address(BALANCE_SEED, key.source)),
+        Strategy::SourcePort => finish(absorb(BALANCE_SEED, key.source_port as u64)),
         Strategy::SourceIpPort => {
-            let state = absorb_address(BALANCE_SEED, &flow.source);
-            finish(absorb(state, flow.source_port as u64))
+            let state = absorb_address(BALANCE_SEED, key.source);
+            finish(absorb(state, key.source_port as u64))
         }
-        Strategy::FiveTuple => five_tuple(BALANCE_SEED, flow),
+        Strategy::FiveTuple => five_tuple_keyed(BALANCE_SEED, key),
         Strategy::Random => 0,
     }
 }
@@ -87,11 +119,23 @@ pub const fn flow(strategy: Strategy, flow: &Flow) -> u32 {
 /// Hash of the whole five-tuple under a seed.
 #[inline(always)]
 #[must_use]
-pub const fn five_tuple(seed: u64, flow: &Flow) -> u32 {
-    let ports = (flow.source_port as u64) << 16 | flow.destination_port as u64;
-    let state = absorb_address(seed, &flow.source);
-    let state = absorb_address(state, &flow.destination);
+pub const fn five_tuple_keyed(seed: u64, key: &FlowKey) -> u32 {
+    let ports = (key.source_port as u64) << 16 | key.destination_port as u64;
+    let state = absorb_address(seed, key.source);
+    let state = absorb_address(state, key.destination);
     finish(absorb(state, ports))
+}
+
+/// [`keyed`] of a flow.
+#[must_use]
+pub const fn flow(strategy: Strategy, flow: &Flow) -> u32 {
+    keyed(strategy, &flow.key())
+}
+
+/// [`five_tuple_keyed`] of a flow.
+#[must_use]
+pub const fn five_tuple(seed: u64, flow: &Flow) -> u32 {
+    five_tuple_keyed(seed, &flow.key())
 }
 
 /// Maps a hash to `0..length` evenly, without a division.

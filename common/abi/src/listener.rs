@@ -36,6 +36,13 @@ impl PortWord {
         (self.0 & 0xffff) as u16
     }
 
+    /// The spare bits: always zero, but the kernel's verifier does not know that.
+    #[inline(always)]
+    #[must_use]
+    pub const fn zero(self) -> u32 {
+        self.0 >> 18
+    }
+
     /// Whether a prefix of this family may match where no exact address did.
     #[inline(always)]
     #[must_use]
