@@ -13,14 +13,6 @@ pub enum Notice {
         /// `namespace/name`.
         forward: String,
     },
-    /// A value that validation should have refused.
-    #[error("forward {forward} cannot run: {reason}")]
-    Invalid {
-        /// `namespace/name`.
-        forward: String,
-        /// What is wrong.
-        reason: String,
-    },
     /// Two names have the same 64-bit identity.
     #[error("name {name} has the same identity as {other}; rename one of them")]
     SameIdentity {

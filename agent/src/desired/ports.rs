@@ -46,12 +46,6 @@ impl PortSet {
         self.0.iter().map(|&(start, end)| start..=end)
     }
 
-    /// The lowest port.
-    #[must_use]
-    pub fn first(&self) -> Option<u16> {
-        self.0.first().map(|&(start, _)| start)
-    }
-
     /// Adds ports that are not below the highest one; cheap where they come in order.
     pub fn push(&mut self, range: RangeInclusive<u16>) {
         let (start, end) = range.into_inner();

@@ -1,5 +1,6 @@
 mod generate;
 mod kernel;
 mod laws;
+mod reread;
 mod units;
 mod view;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use udplb_abi::{forward::Balance, hash::Flow};
 
-use super::view::in_use;
+use super::{reread::reread, view::in_use};
 use crate::{
     op::Op,
     tables::{
@@ -133,7 +133,7 @@ impl Kernel {
 
     /// The process dies and another one reads the maps.
     pub(super) fn crash(&mut self) {
-        self.tables.grace_due = true;
+        self.tables = reread(&self.tables);
     }
 
     /// A packet arrives and is counted.

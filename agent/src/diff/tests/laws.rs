@@ -193,7 +193,7 @@ fn pass(kernel: &Kernel, desired: &Desired, capacity: &Capacity, cache: &mut Cac
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_sequence_reaches_each_state_and_no_packet_falls_between(
