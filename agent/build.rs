@@ -1,25 +1,40 @@
 //! Builds the eBPF program, which the agent embeds.
+#![expect(
+    clippy::print_stdout,
+    reason = "cargo reads a build script's instructions from its output"
+)]
 
-use std::{env, path::PathBuf};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use aya_build::{Package, Toolchain};
 
-/// The workspace's own compiler, also for the kernel's target: `rust-toolchain.toml`.
+/// The workspace's own compiler builds for the kernel as well: `rust-toolchain.toml`.
 const TOOLCHAIN: &str = "1.99.1";
+/// As `.ci/setup` installs it.
+const BPF_LINKER: &str = "bpf-linker-0.10.4";
 
 fn main() -> anyhow::Result<()> {
     println!("cargo::rerun-if-env-changed=UDPLB_SKIP_EBPF");
     let target = PathBuf::from(env::var_os("OUT_DIR").context("OUT_DIR is not set")?).join("udplb");
     if env::var_os("UDPLB_SKIP_EBPF").is_some() {
         println!("cargo::warning=UDPLB_SKIP_EBPF is set: this agent has no program to load");
-        return std::fs::write(target, []).context("failed to write an empty program");
+        return fs::write(target, []).context("failed to write an empty program");
     }
-    // The folder is rebuilt when what the program shares with the agent changes, too.
+    // The program is built anew as well when what it shares with the agent changes.
     println!("cargo::rerun-if-changed=../common/abi/src");
-    // `core` for the kernel's target has to be built, which stable compilers do on request only.
-    // SAFETY: this process has one thread.
-    unsafe { env::set_var("RUSTC_BOOTSTRAP", "1") };
+    let mut path = cache().map_or_else(Vec::new, |cache| vec![cache.join(BPF_LINKER).join("bin")]);
+    path.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
+    let path = env::join_paths(path).context("PATH cannot be extended")?;
+    // SAFETY: this process has one thread. `core` for the kernel's target has to be built, which
+    // stable compilers do on this request only; crates of the host never see it.
+    unsafe {
+        env::set_var("PATH", path);
+        env::set_var("RUSTC_BOOTSTRAP", "1");
+    }
     aya_build::build_ebpf(
         [Package {
             name: "udplb-agent-ebpf",
@@ -28,5 +43,16 @@ fn main() -> anyhow::Result<()> {
         }],
         Toolchain::Custom(TOOLCHAIN),
     )
-    .context("failed to build the eBPF program; `make setup` installs what it needs")
+    .context("failed to build the eBPF program; `make setup` installs what that needs")
+}
+
+/// Where `.ci/setup` keeps what is slow to build.
+fn cache() -> Option<PathBuf> {
+    let home = |name: &str| Some(Path::new(&env::var_os("HOME")?).join(name));
+    env::var_os("UDPLB_CACHE").map(PathBuf::from).or_else(|| {
+        env::var_os("XDG_CACHE_HOME")
+            .map(PathBuf::from)
+            .or_else(|| home(".cache"))
+            .map(|caches| caches.join("udplb"))
+    })
 }

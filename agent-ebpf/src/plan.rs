@@ -136,8 +136,8 @@ fn unsent(forward: &ForwardSlot) -> Verdict {
     }
 }
 
-/// Counts a destination that does not send, by what kept it from sending.
-#[inline(always)]
+/// Counts a destination that does not send, by what kept it from sending. Rare, so not inlined.
+#[inline(never)]
 pub(crate) fn count_unsent(counters: u32, choice: Choice, amount: Amount) {
     match choice.outcome() {
         Outcome::SampledOut => stats::sampled_out(counters, amount),
