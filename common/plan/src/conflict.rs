@@ -50,7 +50,12 @@ pub fn settle(
             interfaces_overlap(older.interfaces.as_deref(), forward.interfaces.as_deref())
                 && share_node(older, &forward)
         });
-        if let Some((index, ports, address)) = conflict {
+        if let Some(Listener {
+            ports,
+            address,
+            index,
+        }) = conflict
+        {
             let winner = settled.accepted[index].forward().key.clone();
             let listener = describe(ports, address);
             let rejection = Rejection::ListenerConflict { winner, listener };
@@ -80,71 +85,113 @@ fn interfaces_overlap(a: Option<&[InterfacePattern]>, b: Option<&[InterfacePatte
     a.iter().chain(b).any(InterfacePattern::is_glob) || a.iter().any(|name| b.contains(name))
 }
 
-/// What accepted forwards listen on, by address, so that 10,000 of them are settled quickly.
+/// What accepted forwards listen on, so that 10,000 of them are settled quickly.
 #[derive(Default)]
 struct Taken {
-    prefixes: BTreeMap<IpNet, Vec<(PortRange, usize)>>,
-    /// All of `prefixes` that a node can have as an address.
-    hosts: Vec<(PortRange, usize, IpNet)>,
-    any: Vec<(PortRange, usize)>,
+    by_prefix: BTreeMap<IpNet, Listeners>,
+    /// All of `by_prefix` that a node can have as an address.
+    hosts: Listeners,
+    /// Those of forwards that name no address.
+    any: Listeners,
 }
 
 impl Taken {
     fn add(&mut self, index: usize, forward: &ValidatedForward) {
         for &ports in &forward.ports {
-            match &forward.addresses {
-                None => self.any.push((ports, index)),
-                Some(addresses) => {
-                    for &prefix in addresses {
-                        self.prefixes
-                            .entry(prefix)
-                            .or_default()
-                            .push((ports, index));
-                        if is_unicast_host(prefix) {
-                            self.hosts.push((ports, index, prefix));
-                        }
-                    }
+            let Some(addresses) = &forward.addresses else {
+                self.any.add(Listener {
+                    ports,
+                    address: None,
+                    index,
+                });
+                continue;
+            };
+            for &prefix in addresses {
+                let listener = Listener {
+                    ports,
+                    address: Some(prefix),
+                    index,
+                };
+                self.by_prefix.entry(prefix).or_default().add(listener);
+                if is_unicast_host(prefix) {
+                    self.hosts.add(listener);
                 }
             }
         }
     }
 
-    /// The oldest forward in the way, and what both would take.
+    /// The listener of the oldest forward in the way, cut down to what both would take.
     fn find(
         &self,
         forward: &ValidatedForward,
         in_the_way: impl Fn(usize) -> bool,
-    ) -> Option<(usize, PortRange, Option<IpNet>)> {
-        let mut oldest: Option<(usize, PortRange, Option<IpNet>)> = None;
-        let mut consider =
-            |theirs: PortRange, index: usize, ours: PortRange, address: Option<IpNet>| {
-                let older = oldest.is_none_or(|(found, ..)| index < found);
-                if older && theirs.overlaps(ours) && in_the_way(index) {
-                    oldest = Some((index, common(theirs, ours), address));
-                }
-            };
-        for &ours in &forward.ports {
-            let Some(addresses) = &forward.addresses else {
-                self.any
-                    .iter()
-                    .for_each(|&(theirs, index)| consider(theirs, index, ours, None));
-                for &(theirs, index, prefix) in &self.hosts {
-                    consider(theirs, index, ours, Some(prefix));
-                }
-                continue;
-            };
-            for &prefix in addresses {
-                for &(theirs, index) in self.prefixes.get(&prefix).into_iter().flatten() {
-                    consider(theirs, index, ours, Some(prefix));
-                }
-                if is_unicast_host(prefix) {
-                    for &(theirs, index) in &self.any {
-                        consider(theirs, index, ours, Some(prefix));
+    ) -> Option<Listener> {
+        let mut oldest: Option<Listener> = None;
+        for &ports in &forward.ports {
+            for (listeners, address) in self.beside(forward) {
+                for theirs in listeners.overlapping(ports) {
+                    let older = oldest.is_none_or(|found| theirs.index < found.index);
+                    if older && in_the_way(theirs.index) {
+                        oldest = Some(Listener {
+                            ports: common(theirs.ports, ports),
+                            address: address.or(theirs.address),
+                            index: theirs.index,
+                        });
                     }
                 }
             }
         }
         oldest
+    }
+
+    /// The listeners whose address can be that of the forward, and that address where it has one.
+    fn beside<'a>(
+        &'a self,
+        forward: &'a ValidatedForward,
+    ) -> Box<dyn Iterator<Item = (&'a Listeners, Option<IpNet>)> + 'a> {
+        let Some(addresses) = &forward.addresses else {
+            return Box::new([(&self.any, None), (&self.hosts, None)].into_iter());
+        };
+        Box::new(addresses.iter().flat_map(|&prefix| {
+            let any = is_unicast_host(prefix).then_some(&self.any);
+            self.by_prefix
+                .get(&prefix)
+                .into_iter()
+                .chain(any)
+                .map(move |found| (found, Some(prefix)))
+        }))
+    }
+}
+
+/// What one entry of an accepted forward listens on.
+#[derive(Clone, Copy)]
+struct Listener {
+    ports: PortRange,
+    address: Option<IpNet>,
+    /// Place of the forward, the oldest first.
+    index: usize,
+}
+
+#[derive(Default)]
+struct Listeners {
+    by_first_port: BTreeMap<u16, Vec<Listener>>,
+    /// Most ports after the first that an entry has.
+    widest: u16,
+}
+
+impl Listeners {
+    fn add(&mut self, listener: Listener) {
+        let PortRange { port, .. } = listener.ports;
+        self.widest = self.widest.max(listener.ports.last() - port);
+        self.by_first_port.entry(port).or_default().push(listener);
+    }
+
+    fn overlapping(&self, ports: PortRange) -> impl Iterator<Item = &Listener> {
+        let lowest = ports.first().saturating_sub(self.widest);
+        self.by_first_port
+            .range(lowest..=ports.last())
+            .flat_map(|(_, listeners)| listeners)
+            .filter(move |listener| listener.ports.overlaps(ports))
     }
 }
 

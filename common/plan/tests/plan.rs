@@ -1,0 +1,15 @@
+//! From forwards to what a node runs: parsing, conflicts, resolution, bytes.
+#![cfg(test)]
+
+#[path = "plan/common.rs"]
+mod common;
+#[path = "plan/conflict.rs"]
+mod conflict;
+#[path = "plan/node.rs"]
+mod node;
+#[path = "plan/resolve.rs"]
+mod resolve;
+#[path = "plan/standalone.rs"]
+mod standalone;
+#[path = "plan/validate.rs"]
+mod validate;
