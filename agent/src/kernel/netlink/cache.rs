@@ -32,7 +32,7 @@ pub(super) struct Stale {
     /// The routes of all addresses must be asked for again.
     pub(super) all_routes: bool,
     /// The routes of addresses in these prefixes must be asked for again.
-    pub(super) prefixes: Vec<IpNet>,
+    pub(super) prefixes: BTreeSet<IpNet>,
 }
 
 impl Stale {
@@ -42,18 +42,23 @@ impl Stale {
             facts: true,
             default_routes: true,
             all_routes: true,
-            prefixes: Vec::new(),
+            prefixes: BTreeSet::new(),
         }
     }
 
     /// Which of the wanted addresses must be asked for.
-    pub(super) fn addresses(&self, wanted: &BTreeSet<IpAddr>, cache: &Cache) -> Vec<IpAddr> {
-        let stale = |address: &&IpAddr| {
-            self.all_routes
-                || !cache.routes.contains_key(*address)
-                || self.prefixes.iter().any(|prefix| prefix.contains(*address))
-        };
-        wanted.iter().filter(stale).copied().collect()
+    pub(super) fn addresses(&self, wanted: &BTreeSet<IpAddr>, cache: &Cache) -> BTreeSet<IpAddr> {
+        if self.all_routes {
+            return wanted.clone();
+        }
+        let new = wanted
+            .iter()
+            .filter(|address| !cache.routes.contains_key(*address));
+        let concerned = self
+            .prefixes
+            .iter()
+            .flat_map(|prefix| wanted.range(prefix.network()..=prefix.broadcast()));
+        new.chain(concerned).copied().collect()
     }
 }
 
@@ -94,7 +99,7 @@ impl Cache {
             }
             Event::Route(prefix) => {
                 stale.default_routes |= prefix.prefix_len() == 0;
-                stale.prefixes.push(prefix);
+                let _new = stale.prefixes.insert(prefix);
             }
             Event::Routing => {
                 stale.default_routes = true;
@@ -220,11 +225,14 @@ mod tests {
         let mut stale = Stale::default();
         cache.apply(Event::Route("10.0.0.0/16".parse().unwrap()), &mut stale);
         let wanted = BTreeSet::from([inside, outside, new]);
-        assert_eq!(stale.addresses(&wanted, &cache), [inside, new]);
+        assert_eq!(
+            stale.addresses(&wanted, &cache),
+            BTreeSet::from([inside, new])
+        );
         assert!(!stale.default_routes);
 
         cache.apply(Event::Route("0.0.0.0/0".parse().unwrap()), &mut stale);
-        assert_eq!(stale.addresses(&wanted, &cache), [inside, outside, new]);
+        assert_eq!(stale.addresses(&wanted, &cache), wanted);
         assert!(stale.default_routes);
     }
 }

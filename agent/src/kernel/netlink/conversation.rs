@@ -15,6 +15,8 @@ use super::{Error, messages};
 const NLM_F_DUMP_INTR: u16 = 0x10;
 /// How often a list is read again before we give up on it for now.
 const DUMP_ATTEMPTS: u32 = 10;
+/// The kernel cuts lists into pieces of at most 32 KiB; answers are far smaller.
+const DATAGRAM: usize = 64 << 10;
 /// Questions in one datagram: their answers fit a receive buffer of the usual size many times.
 const BATCH: usize = 16;
 
@@ -25,6 +27,8 @@ pub(super) type Answer = Result<Option<RouteNetlinkMessage>, Errno>;
 pub(super) struct Conversation {
     socket: TokioSocket,
     sequence: u32,
+    /// The last datagram received.
+    datagram: Vec<u8>,
 }
 
 impl Conversation {
@@ -40,6 +44,7 @@ impl Conversation {
         Ok(Self {
             socket: open().map_err(Error::Open)?,
             sequence: 0,
+            datagram: Vec::with_capacity(DATAGRAM),
         })
     }
 
@@ -68,8 +73,8 @@ impl Conversation {
         let mut list = Vec::new();
         let mut interrupted = false;
         loop {
-            let datagram = self.receive().await?;
-            for message in messages::split(&datagram) {
+            self.receive().await?;
+            for message in messages::split(&self.datagram) {
                 if message.sequence != first {
                     continue;
                 }
@@ -95,8 +100,8 @@ impl Conversation {
             let (first, end) = self.send(batch, flags).await?;
             let mut pending: Vec<Option<Answer>> = vec![None; batch.len()];
             while pending.iter().any(Option::is_none) {
-                let datagram = self.receive().await?;
-                for message in messages::split(&datagram) {
+                self.receive().await?;
+                for message in messages::split(&self.datagram) {
                     if !(first..end).contains(&message.sequence) {
                         continue;
                     }
@@ -147,9 +152,12 @@ impl Conversation {
         Ok((first, self.sequence))
     }
 
-    async fn receive(&self) -> Result<Vec<u8>, Error> {
-        let (datagram, _sender) = self.socket.recv_from_full().await.map_err(Error::Socket)?;
-        Ok(datagram)
+    async fn receive(&mut self) -> Result<(), Error> {
+        self.datagram.clear();
+        self.socket
+            .recv(&mut self.datagram)
+            .await
+            .map_err(Error::Socket)
     }
 }
 

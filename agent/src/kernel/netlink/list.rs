@@ -100,7 +100,7 @@ pub(super) async fn default_routes() -> Result<BTreeSet<InterfaceIndex>, Error> 
 }
 
 /// Where the kernel would send a packet for each of the addresses.
-pub(super) async fn routes(addresses: &[IpAddr]) -> Result<BTreeMap<IpAddr, Route>, Error> {
+pub(super) async fn routes(addresses: &BTreeSet<IpAddr>) -> Result<BTreeMap<IpAddr, Route>, Error> {
     if addresses.is_empty() {
         return Ok(BTreeMap::new());
     }

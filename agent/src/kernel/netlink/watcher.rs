@@ -55,7 +55,8 @@ pub(super) struct Watcher {
     facts: watch::Sender<Arc<Facts>>,
     resyncs: Arc<AtomicU64>,
     refresh: Instant,
-    rest: Duration,
+    /// End of the rest after the last round.
+    rested: Instant,
 }
 
 impl Watcher {
@@ -74,7 +75,7 @@ impl Watcher {
             facts,
             resyncs,
             refresh,
-            rest: GROUPING,
+            rested: Instant::now(),
         };
         Ok((watcher, receiver))
     }
@@ -111,7 +112,7 @@ impl Watcher {
                 Some(key) = self.inputs.created.recv() => created.push(key),
                 () = sleep_until(self.refresh) => stale.all_routes = true,
             }
-            sleep(self.rest).await;
+            sleep_until(self.rested.max(Instant::now() + GROUPING)).await;
             let start = Instant::now();
             for _datagram in 0..LONGEST_GROUP {
                 let Some(events) = self.events.receive_waiting().await? else {
@@ -126,7 +127,7 @@ impl Watcher {
                 self.cache.apply(event, &mut stale);
             }
             self.update(&stale).await?;
-            self.rest = (start.elapsed() * 2).clamp(GROUPING, LONGEST_REST);
+            self.rested = Instant::now() + LONGEST_REST.min(start.elapsed() * 2);
         }
     }
 
@@ -197,7 +198,6 @@ async fn everything(
         cache.apply(event, &mut Stale::default());
     }
     cache.default_routes = list::default_routes().await?;
-    let addresses: Vec<_> = wanted.iter().copied().collect();
-    cache.routes = list::routes(&addresses).await?;
+    cache.routes = list::routes(wanted).await?;
     Ok((events, cache))
 }

@@ -35,8 +35,8 @@ pub(super) struct Lab {
     peer: File,
 }
 
-/// Runs a test inside a new lab: `here` has v0 with 192.0.2.1/24 and 2001:db8::1/64, the peer has v1
-/// with .2 and ::2.
+/// Runs a test inside a new lab. `here` has v0 with 192.0.2.1/24 and `2001:db8::1/64`; the peer has v1
+/// with the second address of each.
 pub(super) fn run(test: impl AsyncFnOnce(&Lab) + Send + 'static) {
     let thread = std::thread::spawn(|| {
         let peer = new_namespace();
@@ -118,7 +118,7 @@ impl Lab {
 
     pub(super) fn sysctl(&self, host: Host, name: &str, value: &str) {
         self.inside(host, || {
-            std::fs::write(format!("/proc/sys/net/{name}"), value).unwrap()
+            std::fs::write(format!("/proc/sys/net/{name}"), value).unwrap();
         });
     }
 

@@ -257,9 +257,7 @@ fn a_link_that_is_gone_is_named_in_the_error() {
         let error = network.manage(9999, ip("192.0.2.2")).await.unwrap_err();
         let expected = "the kernel refused the neighbour entry of 192.0.2.2 on interface 9999";
         assert_eq!(error.to_string(), expected);
-        network
-            .release(9999, ip("192.0.2.2"), Origin::Created)
-            .await
-            .unwrap_err();
+        let release = network.release(9999, ip("192.0.2.2"), Origin::Created);
+        assert_eq!(release.await.unwrap_err().to_string(), expected);
     });
 }
