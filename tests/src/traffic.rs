@@ -6,7 +6,7 @@ mod receiver;
 pub mod record;
 mod stream;
 
-pub use frames::{send, send_pending};
+pub use frames::{send, send_pending, send_segmented};
 pub use numbers::Numbers;
 pub use receiver::{Progress, Receiver};
 pub use record::Report;

@@ -38,7 +38,7 @@ fn furnished(name: &str) -> (Lab, Counter) {
     ));
     drop(node.run("tc qdisc add dev eth1 clsact"));
     drop(
-        node.run("tc filter add dev eth1 ingress protocol all prio 9 u32 match u32 0 0 action ok"),
+        node.run("tc filter add dev eth1 ingress protocol all prio 9 u32 match u32 0 0 flowid 1:1"),
     );
     let foreign = Counter::attach(node, "eth0", Place::First);
     (lab, foreign)

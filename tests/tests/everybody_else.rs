@@ -164,9 +164,8 @@ fn foreign_programs_keep_seeing_their_packets() {
         &(forward("ours", FORWARD) + &forward("copied", &clone)),
     );
     let last = Counter::attach(node, "eth0", Place::Last);
-    let filter =
-        "tc filter add dev eth0 ingress protocol ip prio 7 u32 match ip protocol 17 0xff action ok";
-    drop(node.run(&format!("tc qdisc add dev eth0 clsact && {filter}")));
+    // A filter of a clsact qdisc, behind all programs.
+    let mut hook = Capture::hook(node, "eth0");
     let mut copies = Capture::link(lab.host("collector1"), "eth0");
     let before = [&first, &last].map(Counter::seen);
     let frames = |port: u16| {
@@ -195,11 +194,9 @@ fn foreign_programs_keep_seeing_their_packets() {
         "the last saw {}",
         seen[1] - before[1]
     );
-    let statistics = node.run("tc -s filter show dev eth0 ingress");
-    assert!(
-        statistics.contains("Sent 8200 bytes 200 pkt") || statistics.contains("200 pkt"),
-        "{statistics}"
-    );
+    let passed = hook.expect(200, |packet| packet.is_udp_to(515) || packet.is_udp_to(516));
+    assert_eq!(passed.len(), 200);
+    assert_eq!(hook.arrived(|packet| packet.is_udp_to(514)), []);
 }
 
 /// A qdisc with filters that was there first is the same after every step of the agent's life.
@@ -208,9 +205,9 @@ fn check_qdisc(hook: &str, programs: u32) {
     let node = lab.host("node");
     for command in [
         "tc qdisc add dev eth0 clsact",
-        "tc filter add dev eth0 ingress protocol ip prio 1 handle 800::1 u32 match ip dport 514 0xffff action ok",
-        "tc filter add dev eth0 ingress protocol all prio 60000 u32 match u32 0 0 action ok",
-        "tc filter add dev eth0 egress protocol ipv6 prio 5 u32 match u32 0 0 action ok",
+        "tc filter add dev eth0 ingress protocol ip prio 1 handle 800::1 u32 match ip dport 514 0xffff flowid 1:1",
+        "tc filter add dev eth0 ingress protocol all prio 60000 u32 match u32 0 0 flowid 1:1",
+        "tc filter add dev eth0 egress protocol ipv6 prio 5 u32 match u32 0 0 flowid 1:1",
     ] {
         drop(node.run(command));
     }

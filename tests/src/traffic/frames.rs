@@ -1,6 +1,6 @@
 //! Sends raw frames. IO.
 
-use std::{io, os::fd::OwnedFd, time::Duration};
+use std::{io, net::UdpSocket, os::fd::OwnedFd, time::Duration};
 
 use nix::{
     sched::{CpuSet, sched_setaffinity},
@@ -67,6 +67,21 @@ fn transmit(
     };
     host.enter(run)
         .unwrap_or_else(|error| panic!("sending on {} {interface}: {error}", host.name()));
+}
+
+/// Sends data from an ordinary socket that has the kernel cut it into datagrams of `size` bytes, as late as it
+/// can.
+pub fn send_segmented(host: &Host, destination: &str, data: &[u8], size: usize) {
+    let local = if destination.starts_with('[') {
+        "[::]:0"
+    } else {
+        "0.0.0.0:0"
+    };
+    let socket = host.enter(|| UdpSocket::bind(local)).unwrap();
+    let size = i32::try_from(size).unwrap();
+    sys::set_option(&socket, libc::SOL_UDP, libc::UDP_SEGMENT, &size).unwrap();
+    let sent = socket.send_to(data, destination).unwrap();
+    assert_eq!(sent, data.len());
 }
 
 /// `struct virtio_net_hdr` that says where the checksum goes.

@@ -47,8 +47,9 @@ pub enum Pace {
     Window(u64, Vec<Progress>),
 }
 
-/// How long a window may stand still before its datagrams are given up.
-const LOST_AFTER: Duration = Duration::from_millis(500);
+/// How long a window may stand still before its datagrams are given up: at first, and at the least. Each time it
+/// halves, or a stream of which nothing arrives would take forever.
+const LOST_AFTER: [Duration; 2] = [Duration::from_millis(500), Duration::from_millis(1)];
 
 /// What a stream sent: the source of each flow and its datagrams.
 #[derive(Clone, Debug)]
@@ -186,6 +187,7 @@ struct Brake {
     start: Instant,
     /// Datagrams that will not come any more, so that a loss does not stop the stream.
     given_up: u64,
+    lost_after: Duration,
 }
 
 impl Brake {
@@ -194,6 +196,7 @@ impl Brake {
             pace,
             start: Instant::now(),
             given_up: 0,
+            lost_after: LOST_AFTER[0],
         }
     }
 
@@ -218,8 +221,9 @@ impl Brake {
                     let now = arrived();
                     if now != last {
                         (last, since) = (now, Instant::now());
-                    } else if since.elapsed() > LOST_AFTER {
+                    } else if since.elapsed() > self.lost_after {
                         self.given_up = sent.saturating_sub(now);
+                        self.lost_after = (self.lost_after / 2).max(LOST_AFTER[1]);
                     }
                 }
             }
