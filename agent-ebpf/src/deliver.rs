@@ -81,7 +81,7 @@ pub(crate) fn packet<H: Headers>(
     network: u32,
     transport: u32,
     length: u32,
-    word: PortWord,
+    port: PortWord,
 ) -> Verdict {
     let mut subject = Subject::<H> {
         headers: MaybeUninit::uninit(),
@@ -89,7 +89,7 @@ pub(crate) fn packet<H: Headers>(
         plan: MaybeUninit::uninit(),
     };
     let offsets = Offsets::new(network, transport);
-    if !identify(skb, offsets, length, word, &mut subject) {
+    if !identify(skb, offsets, length, port, &mut subject) {
         return Verdict::Next;
     }
     decide(&mut subject);
@@ -126,10 +126,10 @@ fn identify<H: Headers>(
     skb: Skb,
     offsets: Offsets,
     length: u32,
-    word: PortWord,
+    port: PortWord,
     subject: &mut Subject<H>,
 ) -> bool {
-    find(skb, offsets, length, word, subject).is_some()
+    find(skb, offsets, length, port, subject).is_some()
 }
 
 #[inline(always)]
@@ -137,7 +137,7 @@ fn find<H: Headers>(
     skb: Skb,
     offsets: Offsets,
     length: u32,
-    word: PortWord,
+    port: PortWord,
     subject: &mut Subject<H>,
 ) -> Option<()> {
     if skb.is_for_another_host() {
@@ -149,7 +149,7 @@ fn find<H: Headers>(
     if tag.is_some() && lookup::belongs_to_vlan_device(skb.interface(), tag) {
         return None;
     }
-    let listener = lookup::listener(skb.interface(), word, headers)?;
+    let listener = lookup::listener(skb.interface(), port, headers)?;
     let forward = lookup::forward(listener.forward)?;
     if !lookup::takes_source(forward, headers) {
         return None;

@@ -233,11 +233,11 @@ impl Headers for V6 {
 /// Loads the headers of a packet whose Ethernet header starts at `offset`, in place: a copy would
 /// take the stack twice.
 #[inline(always)]
-pub(crate) fn load<'image, H: Headers>(
-    image: &'image mut MaybeUninit<H>,
+pub(crate) fn load<H: Headers>(
+    image: &mut MaybeUninit<H>,
     skb: Skb,
     offset: u32,
-) -> Result<&'image mut H, Refused> {
+) -> Result<&mut H, Refused> {
     // SAFETY: an image holds `LENGTH` bytes behind its room, all of them parts of integers. What
     // stays uninitialised is `MaybeUninit` itself.
     unsafe {

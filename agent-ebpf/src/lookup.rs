@@ -98,11 +98,8 @@ fn covers(prefix: &Address, length: u8, address: &Address) -> bool {
 
 #[inline(always)]
 const fn halves(address: &Address) -> (u64, u64) {
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *address;
-    (
-        u64::from_be_bytes([a, b, c, d, e, f, g, h]),
-        u64::from_be_bytes([i, j, k, l, m, n, o, p]),
-    )
+    let bits = u128::from_be_bytes(*address);
+    ((bits >> 64) as u64, bits as u64)
 }
 
 /// A mask of `length` leading ones, 0–64.

@@ -10,6 +10,15 @@
 //! ```
 #![no_std]
 #![no_main]
+#![expect(
+    clippy::inline_always,
+    reason = "a function that is not inlined is a call that the verifier follows"
+)]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "sizes of headers, and fields of the context that hold 16 bits"
+)]
 
 mod deliver;
 mod headers;
@@ -50,6 +59,10 @@ enum Verdict {
 
 /// Ingress classifier for interfaces with Ethernet frames.
 #[classifier]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the macro hands the context over by value"
+)]
 fn udplb_ethernet(ctx: TcContext) -> i32 {
     classify(Skb::new(ctx.as_ptr())) as i32
 }

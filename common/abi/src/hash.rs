@@ -86,11 +86,8 @@ impl Flow {
 }
 
 const fn halves(address: &Address) -> [u64; 2] {
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *address;
-    [
-        u64::from_le_bytes([a, b, c, d, e, f, g, h]),
-        u64::from_le_bytes([i, j, k, l, m, n, o, p]),
-    ]
+    let bits = u128::from_le_bytes(*address);
+    [bits as u64, (bits >> 64) as u64]
 }
 
 #[inline(always)]
