@@ -1,5 +1,10 @@
 //! After `cleanup` or SIGINT nothing of ours is left in the kernel, and nothing else is gone.
 
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
 use nix::sys::signal::Signal;
 use udplb_tests::{
     agent::{Agent, forward},
@@ -57,7 +62,6 @@ fn inventory(host: &Host) -> String {
         "ip -d neigh show | grep -E 'managed|extern_learn|proto' || true",
         "tc qdisc show",
         "for d in eth0 eth1 eth2; do tc filter show dev $d ingress; tc filter show dev $d egress; done",
-        "sysctl -a 2>/dev/null | grep -E 'net.ipv[46].(conf|neigh)'",
     ];
     let mut text = listings
         .map(|command| format!("$ {command}\n{}", host.run(command)))
@@ -68,7 +72,28 @@ fn inventory(host: &Host) -> String {
             foreign::attached(host, interface)
         );
     }
+    for folder in ["ipv4/conf", "ipv4/neigh", "ipv6/conf", "ipv6/neigh"] {
+        text += &host.enter(|| settings(&Path::new("/proc/sys/net").join(folder)));
+    }
     text
+}
+
+/// Every setting below a folder with its value.
+fn settings(folder: &Path) -> String {
+    let mut paths: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.sort();
+    let show = |path: &PathBuf| {
+        if path.is_dir() {
+            return settings(path);
+        }
+        // Some can only be written.
+        let value = fs::read_to_string(path).unwrap_or_default();
+        format!("{} = {}\n", path.display(), value.trim())
+    };
+    paths.iter().map(show).collect()
 }
 
 fn assert_equal(before: &str, after: &str) {
@@ -96,7 +121,7 @@ fn use_it(lab: &Lab) {
 }
 
 fn no_pins(agent: &Agent) {
-    let left: Vec<_> = std::fs::read_dir(agent.pins())
+    let left: Vec<_> = fs::read_dir(agent.pins())
         .into_iter()
         .flatten()
         .flatten()

@@ -269,10 +269,7 @@ fn without_ours(listing: &str) -> String {
 fn the_hosts_still_talk_to_each_other() {
     let lab = shapes::two_collectors("else-talk");
     let _agent = Agent::start(lab.host("node"), &forward("ours", FORWARD));
-    for target in ["10.0.1.1", "2001:db8:1::1"] {
-        drop(
-            lab.host("sender")
-                .run(&format!("ping -c3 -i0.01 -W5 {target}")),
-        );
+    for address in ["10.0.1.1", "2001:db8:1::1"] {
+        lab.host("sender").reach(lab.host("node"), address);
     }
 }

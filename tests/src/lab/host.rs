@@ -2,8 +2,10 @@
 
 use std::{
     io::Write as _,
+    net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use super::{Mac, Process, namespace};
@@ -114,6 +116,17 @@ impl Host {
     pub fn set_transmit_checksum(&self, interface: &str, on: bool) {
         let setting = if on { "on" } else { "off" };
         drop(self.run(&format!("ethtool -K {interface} tx {setting}")));
+    }
+
+    /// Opens a TCP connection to an address of another host; fails unless it gets there.
+    pub fn reach(&self, other: &Self, address: &str) {
+        let address = SocketAddr::new(address.parse().unwrap(), 7);
+        let listener = other.enter(|| TcpListener::bind(address));
+        let _listener =
+            listener.unwrap_or_else(|error| panic!("{}: {address}: {error}", other.name));
+        let connect = || TcpStream::connect_timeout(&address, Duration::from_secs(5)).map(drop);
+        self.enter(connect)
+            .unwrap_or_else(|error| panic!("{} to {}: {address}: {error}", self.name, other.name));
     }
 
     /// Sets a value below `/proc/sys/net`.
