@@ -158,13 +158,12 @@ fn sources_and_state_do_not_separate_forwards() {
 
 #[test]
 fn ten_thousand_forwards_are_settled_quickly() {
-    let forwards: Vec<UdpForward> = (0..10_000_u32)
-        .map(|index| {
-            let port = u16::try_from(1 + index).unwrap();
-            let mut forward = listener("name", 1, &[]);
-            forward.metadata.name = Some(format!("forward-{index}"));
-            forward.spec.r#match.ports[0].port = port;
-            forward
+    let mut template = listener("name", 1, &[]);
+    let forwards: Vec<UdpForward> = (1..=10_000)
+        .map(|port| {
+            template.metadata.name = Some(format!("forward-{port}"));
+            template.spec.r#match.ports[0].port = port;
+            template.clone()
         })
         .collect();
     let start = std::time::Instant::now();

@@ -126,7 +126,13 @@ proptest! {
     fn the_order_of_documents_that_do_not_conflict_is_no_difference(
         order in Just((0..20_u16).collect::<Vec<u16>>()).prop_shuffle(),
     ) {
-        let named = |index: u16| listener(&format!("forward-{index}"), 500 + index, &["192.0.2.10"]);
+        let template = listener("name", 500, &["192.0.2.10"]);
+        let named = |index: u16| {
+            let mut forward = template.clone();
+            forward.metadata.name = Some(format!("forward-{index}"));
+            forward.spec.r#match.ports[0].port += index;
+            forward
+        };
         let bytes = |order: &[u16]| {
             let plan = plan(&order.iter().map(|&index| named(index)).collect::<Vec<_>>());
             assert_eq!(plan.verdicts.len(), 20);
