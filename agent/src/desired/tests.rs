@@ -242,7 +242,7 @@ fn without_an_address_for_the_source_only_a_preserved_source_can_be_multicast() 
     );
     forward.destinations[0].options.source_address = ADDRESS_REWRITE;
     let desired = settle(&[forward], &host());
-    assert!(desired.groups.is_empty());
+    assert_eq!(desired.groups, []);
     assert!(matches!(
         desired.notices[..],
         [Notice::NoSourceAddress { .. }]
@@ -301,7 +301,7 @@ fn an_upstream_that_would_come_back_is_left_out() {
         left,
         [(ip("192.0.2.10"), Some(515)), (ip("203.0.113.1"), None)]
     );
-    assert!(v6.is_empty());
+    assert_eq!(v6[..], []);
     assert_eq!(desired.notices.len(), 2);
 }
 
@@ -373,7 +373,7 @@ fn a_paused_forward_is_planned_and_listens_nowhere() {
         ..spec("a/a")
     };
     let desired = settle(&[paused, spec("a/b")], &host());
-    assert!(desired.forwards[0].matches.is_empty());
+    assert_eq!(desired.forwards[0].matches, []);
     assert!(
         desired.groups[0]
             .listeners

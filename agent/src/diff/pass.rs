@@ -203,8 +203,9 @@ impl<'a> Pass<'a> {
             return Cow::Borrowed(&self.desired.groups);
         }
         let forwards = || self.desired.forwards.iter().enumerate();
+        // One that is to be paused stops listening although its other changes do not fit.
         let kept: Vec<(usize, Match)> = forwards()
-            .filter(|(index, _)| refused.contains_key(index))
+            .filter(|(index, forward)| refused.contains_key(index) && !forward.matches.is_empty())
             .filter_map(|(index, forward)| Some((index, self.versions.get(&forward.id)?)))
             .flat_map(|(index, numbers)| {
                 let matches = self

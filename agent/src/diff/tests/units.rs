@@ -229,7 +229,7 @@ fn a_paused_forward_keeps_its_slots_and_loses_its_listeners() {
     let active = forward("a/a", 1, &["203.0.113.1"]);
     let mut paused = active.clone();
     paused.matches.clear();
-    let _ = run.pass(&desired(&[active.clone()]));
+    let _ = run.pass(&desired(std::slice::from_ref(&active)));
     let forwards = run.kernel.tables.forwards.clone();
     let _ = run.pass(&desired(&[paused]));
     assert!(run.kernel.tables.ports.is_empty() && run.kernel.tables.listeners.is_empty());
