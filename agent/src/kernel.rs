@@ -1,2 +1,4 @@
 //! The only module that touches the kernel. **IO**
+pub mod bpf;
+pub mod neighbours;
 pub mod netlink;

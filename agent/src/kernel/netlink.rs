@@ -19,6 +19,7 @@ mod events;
 mod list;
 mod messages;
 mod neighbour;
+pub mod qdisc;
 mod watcher;
 
 #[cfg(test)]
@@ -40,7 +41,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::facts::{Facts, InterfaceIndex};
 
-pub use neighbour::{Origin, Outcome};
+pub use neighbour::{Origin, Outcome, release};
 
 /// Bytes of events that the kernel keeps for us while we are busy; taken only when needed.
 const RECEIVE_BUFFER: usize = 4 << 20;
@@ -85,6 +86,15 @@ pub enum Error {
         interface: InterfaceIndex,
         /// The entry's address.
         address: IpAddr,
+        /// The kernel's reason.
+        #[source]
+        source: Errno,
+    },
+    /// A qdisc could not be removed.
+    #[error("the kernel refused to remove the clsact qdisc of interface {interface}")]
+    Qdisc {
+        /// The qdisc's interface.
+        interface: InterfaceIndex,
         /// The kernel's reason.
         #[source]
         source: Errno,

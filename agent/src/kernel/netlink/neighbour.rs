@@ -79,7 +79,8 @@ pub(super) async fn manage(interface: InterfaceIndex, address: IpAddr) -> Result
     Err(failed(error))
 }
 
-pub(super) async fn release(
+/// Takes back what `manage` did to an entry, where the entry still is ours.
+pub async fn release(
     interface: InterfaceIndex,
     address: IpAddr,
     origin: Origin,

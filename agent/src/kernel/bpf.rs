@@ -1,0 +1,19 @@
+//! The eBPF side of the kernel: loads and adopts the program, its maps and its links. **IO**
+//!
+//! Everything lives under the pin directory, so that it outlives this process: maps in `maps-N/`, where N
+//! is the version of their layout, TCX links in `links/`. Opening adopts what is there.
+pub mod attachment;
+mod hook;
+mod mapped;
+mod maps;
+mod ops;
+mod pins;
+mod program;
+mod read;
+
+pub use hook::{Hook, HookChoice, HookError};
+pub use maps::{Maps, OpenError};
+pub use pins::{PinDirectory, PinError};
+pub use ops::MapOpError;
+pub use program::{LoadError, Program};
+pub use read::ReadError;

@@ -1,0 +1,126 @@
+//! Reads everything back that the maps hold. **IO**
+
+use std::{collections::BTreeSet, str};
+
+use aya::maps::{IterableMap, MapError};
+use thiserror::Error;
+use udplb_abi::{
+    forward::SOURCE_KEY_BITS,
+    listener::LISTENER_KEY_BITS,
+    map,
+    record::{Attachment, Name},
+};
+
+use super::Maps;
+use crate::{
+    facts::{Facts, InterfaceIndex},
+    observed::Snapshot,
+    tables::{Tables, capacity::Capacity},
+};
+
+/// Why a map could not be read.
+#[derive(Debug, Error)]
+#[error("failed to read the BPF map {name}")]
+pub struct ReadError {
+    /// The map.
+    pub name: &'static str,
+    /// Why.
+    #[source]
+    pub source: MapError,
+}
+
+impl Maps {
+    /// The tables that the maps hold. `current` and `stale` are the interfaces whose hook runs our
+    /// present program, or an older one.
+    pub fn read(
+        &self,
+        facts: &Facts,
+        current: BTreeSet<InterfaceIndex>,
+        stale: BTreeSet<InterfaceIndex>,
+    ) -> Result<Tables, ReadError> {
+        let prefix = |bits: u32, base: u32| u8::try_from(bits.saturating_sub(base)).unwrap_or(u8::MAX);
+        let ports = self.ports.words(0);
+        let tables: Vec<u8> = self.tables.copy().into_iter().flatten().collect();
+        let snapshot = Snapshot {
+            ports: &ports,
+            listeners: all(map::LISTENERS, self.listeners.iter())?,
+            prefixes: all(map::PREFIXES, self.prefixes.iter())?
+                .into_iter()
+                .map(|(key, slot)| (key.data(), prefix(key.prefix_len(), LISTENER_KEY_BITS), slot))
+                .collect(),
+            listener_slots: &self.listener_slots.copy(),
+            forwards: &self.forwards.copy(),
+            forward_slots: &self.forward_slots.copy(),
+            sources: all(map::SOURCES, self.sources.keys())?
+                .into_iter()
+                .map(|key| (key.data(), prefix(key.prefix_len(), SOURCE_KEY_BITS)))
+                .collect(),
+            tables: &tables,
+            upstreams: &self.upstreams.copy(),
+            next_hops: &self.next_hops.copy(),
+            rate_limits: &self.rate_limits.copy(),
+            vlans: all(map::VLANS, self.vlans.iter())?,
+            names: all(map::NAMES, self.names.iter())?
+                .into_iter()
+                .map(|(id, name)| (id, text(&name)))
+                .collect(),
+            retired: all(map::RETIRED, self.retired.keys())?,
+            attachments: all(map::ATTACHMENTS, self.attachments.keys())?
+                .into_iter()
+                .collect(),
+            current_hooks: current,
+            stale_hooks: stale,
+            neighbours: all(map::NEIGHBOURS, self.neighbours.keys())?,
+        };
+        Ok(snapshot.into_tables(facts))
+    }
+
+    /// The recorded attachments.
+    pub fn attachments(&self) -> Result<Vec<(InterfaceIndex, Attachment)>, ReadError> {
+        all(map::ATTACHMENTS, self.attachments.iter())
+    }
+
+    /// The sizes of the maps as they are: adopted ones keep theirs.
+    pub fn capacity(&self) -> Result<Capacity, ReadError> {
+        let size = |name, map: &aya::maps::MapData| {
+            map.info()
+                .map(|info| info.max_entries())
+                .map_err(|source| ReadError { name, source })
+        };
+        Ok(Capacity {
+            listeners: size(map::LISTENERS, IterableMap::map(&self.listeners))?,
+            prefixes: size(map::PREFIXES, IterableMap::map(&self.prefixes))?,
+            listener_slots: self.listener_slots.len(),
+            forwards: self.forwards.len(),
+            forward_slots: self.forward_slots.len(),
+            sources: size(map::SOURCES, IterableMap::map(&self.sources))?,
+            tables: self.tables.len(),
+            upstreams: self.upstreams.len(),
+            next_hops: self.next_hops.len(),
+            rate_limits: self.rate_limits.len(),
+            vlans: size(map::VLANS, IterableMap::map(&self.vlans))?,
+            forward_counters: self.forward_counters.len(),
+            destination_counters: self.destination_counters.len(),
+            upstream_counters: self.upstream_counters.len(),
+            interface_counters: size(map::INTERFACE_COUNTERS, IterableMap::map(&self.interface_counters))?,
+            names: size(map::NAMES, IterableMap::map(&self.names))?,
+            retired: size(map::RETIRED, IterableMap::map(&self.retired))?,
+            attachments: size(map::ATTACHMENTS, IterableMap::map(&self.attachments))?,
+            neighbours: size(map::NEIGHBOURS, IterableMap::map(&self.neighbours))?,
+        })
+    }
+}
+
+pub(super) fn all<T>(
+    name: &'static str,
+    entries: impl Iterator<Item = Result<T, MapError>>,
+) -> Result<Vec<T>, ReadError> {
+    entries
+        .collect::<Result<_, _>>()
+        .map_err(|source| ReadError { name, source })
+}
+
+fn text(name: &Name) -> String {
+    let bytes = name.bytes.get(..name.length.into()).unwrap_or(&name.bytes);
+    str::from_utf8(bytes).unwrap_or_default().to_owned()
+}
