@@ -99,3 +99,69 @@ pub(super) fn address(message: &AddressMessage) -> Option<IpNet> {
     }
     IpNet::new(own?, message.header.prefix_len).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use netlink_packet_route::link::VlanProtocol;
+
+    use super::*;
+
+    fn message(attributes: &[LinkAttribute]) -> LinkMessage {
+        let mut message = LinkMessage::default();
+        message.header.link_layer_type = LinkLayerType::Ether;
+        message
+            .attributes
+            .push(LinkAttribute::IfName("eth0.7".into()));
+        message.attributes.extend_from_slice(attributes);
+        message
+    }
+
+    fn vlan_7() -> LinkAttribute {
+        let data = vec![
+            InfoVlan::Id(7),
+            InfoVlan::Protocol(VlanProtocol::Ieee8021Ad),
+        ];
+        LinkAttribute::LinkInfo(vec![LinkInfo::Data(InfoData::Vlan(data))])
+    }
+
+    #[test]
+    fn a_vlan_device_names_its_parent() {
+        let found = link(&message(&[LinkAttribute::Link(3), vlan_7()]))
+            .unwrap()
+            .vlan;
+        assert_eq!(
+            found,
+            Some(Vlan {
+                parent: 3,
+                protocol: 0x88a8,
+                id: 7
+            })
+        );
+    }
+
+    /// The number means another interface there, so it must not be looked up here.
+    #[test]
+    fn a_parent_in_another_namespace_is_nobody_here() {
+        let attributes = [
+            LinkAttribute::Link(3),
+            LinkAttribute::LinkNetNsId(0),
+            vlan_7(),
+        ];
+        assert_eq!(link(&message(&attributes)).unwrap().vlan, None);
+    }
+
+    /// A veth names its peer in the same attribute.
+    #[test]
+    fn other_devices_are_in_no_vlan() {
+        assert_eq!(
+            link(&message(&[LinkAttribute::Link(3)])).unwrap().vlan,
+            None
+        );
+    }
+
+    #[test]
+    fn frames_that_we_cannot_build() {
+        assert_eq!(link_kind(LinkLayerType::Infiniband), LinkKind::Other);
+        assert_eq!(link_kind(LinkLayerType::Ipgre), LinkKind::Ip);
+    }
+}

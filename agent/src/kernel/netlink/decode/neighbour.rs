@@ -18,12 +18,11 @@ use crate::facts::{InterfaceIndex, Keeper, Neighbour, NeighbourState};
 pub(in super::super) const OURS: RouteProtocol = RouteProtocol::Other(NEIGHBOUR_PROTOCOL);
 
 pub(super) fn key(message: &NeighbourMessage) -> Option<(InterfaceIndex, IpAddr)> {
-    // Entries of a bridge's forwarding table, and addresses that we answer for, are something else.
+    // Entries of a bridge's forwarding table are something else.
     if !matches!(
         message.header.family,
         AddressFamily::Inet | AddressFamily::Inet6
-    ) || message.header.flags.contains(NeighbourFlags::Proxy)
-    {
+    ) {
         return None;
     }
     message

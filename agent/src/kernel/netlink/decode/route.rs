@@ -96,3 +96,27 @@ pub(in super::super) fn default_route(message: &RouteMessage) -> Vec<InterfaceIn
     }
     interfaces
 }
+
+#[cfg(test)]
+mod tests {
+    use netlink_packet_route::route::RouteLwEnCapType;
+
+    use super::*;
+
+    #[test]
+    fn a_route_that_wraps_packets_leads_nowhere() {
+        let mut message = RouteMessage::default();
+        message.header.kind = RouteType::Unicast;
+        message.attributes.push(RouteAttribute::Oif(3));
+        let plain = Route::Unicast {
+            interface: 3,
+            gateway: None,
+            mtu: None,
+        };
+        assert_eq!(route(&message), plain);
+        message
+            .attributes
+            .push(RouteAttribute::EncapType(RouteLwEnCapType::Mpls));
+        assert_eq!(route(&message), Route::None);
+    }
+}

@@ -62,6 +62,12 @@ fn links_and_addresses_are_listed_and_followed() {
             facts.links[&v0].master.is_none().then_some(())
         })
         .await;
+        assert!(
+            network
+                .facts()
+                .addresses
+                .contains(&(v0, net("192.0.2.1/24")))
+        );
 
         lab.ip(Host::Here, "link delete v9");
         let gone = |facts: &Facts| {
@@ -105,6 +111,17 @@ fn default_route_interfaces_are_followed() {
         };
         until(&network, are(&["v0", "a0", "b0"])).await;
 
+        // IPv6 would announce the loss of an address.
+        lab.sysctl(Host::Here, "ipv6/conf/b0/disable_ipv6", "1");
+        let no_ipv6 = |facts: &Facts| {
+            let b0 = index(facts, "b0")?;
+            facts
+                .addresses
+                .iter()
+                .all(|(i, a)| *i != b0 || a.addr().is_ipv4())
+                .then_some(())
+        };
+        until(&network, no_ipv6).await;
         lab.ip(Host::Here, "link set b0 down");
         until(&network, are(&["v0", "a0"])).await;
         lab.ip(Host::Here, "route delete default via 2001:db8::2");

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Longest time to wait for an event that must come.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// MAC addresses of the two ends of the cable.
 pub(super) const HERE_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];

@@ -1,6 +1,8 @@
 use std::collections::BTreeSet;
 
-use super::lab::{Host, Lab, PEER_MAC, index, ip, neighbour, run, until};
+use tokio::time::timeout;
+
+use super::lab::{Host, Lab, PATIENCE, PEER_MAC, index, ip, neighbour, run, until};
 use crate::{
     facts::{Facts, Keeper, Neighbour, NeighbourState},
     kernel::netlink::{Network, Origin, Outcome, decode::Event, events::Events},
@@ -93,7 +95,7 @@ fn failed_entries_stay_failed_until_they_answer() {
         let mut changes = network.changes();
         changes.mark_unchanged();
         lab.ip(Host::Peer, "address add 192.0.2.77/32 dev v1");
-        changes.changed().await.unwrap();
+        timeout(PATIENCE, changes.changed()).await.unwrap().unwrap();
         assert_eq!(neighbour(&changes.borrow(), "v0", "192.0.2.77"), Some(OURS));
     });
 }

@@ -1,7 +1,7 @@
 use std::{
     collections::BTreeSet,
     fmt::Write as _,
-    net::IpAddr,
+    net::{IpAddr, UdpSocket},
     time::{Duration, Instant},
 };
 
@@ -28,6 +28,14 @@ fn lost_events_lead_to_a_new_listing() {
             (facts.neighbours.get(&absent)?.state == NeighbourState::Failed).then_some(())
         };
         until(&network, failed).await;
+        // The kernel asks again, for a long time: the new listing finds an entry without an answer.
+        lab.sysctl(Host::Here, "ipv4/neigh/v0/retrans_time_ms", "10000");
+        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+        let _sent = socket.send_to(b"x", (absent.1, 9)).unwrap();
+        assert!(
+            lab.show(Host::Here, "neigh show 192.0.2.77")
+                .contains("INCOMPLETE")
+        );
 
         let mut burst = String::new();
         for last in 1..200 {
