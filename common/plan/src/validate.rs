@@ -163,7 +163,7 @@ fn ports(ranges: &[PortRange]) -> Result<Vec<PortRange>, Rejection> {
     // A range of one port and the port alone are the same.
     let settled = ranges.iter().map(|range| PortRange {
         port: range.first(),
-        end_port: range.end_port,
+        end_port: (range.last() > range.first()).then(|| range.last()),
     });
     Ok(sorted(settled.collect()))
 }
