@@ -1,6 +1,5 @@
 //! The three custom resource definitions, ready for an API server. Pure.
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
 use serde_json::Value;
 
@@ -28,11 +27,6 @@ pub fn all() -> [Value; 3] {
         definition::<ResolvedForward>(),
         definition::<NodeForwardConfig>(),
     ]
-}
-
-/// The definitions as the type that an API client sends.
-pub fn typed() -> Result<Vec<CustomResourceDefinition>, serde_json::Error> {
-    all().into_iter().map(serde_json::from_value).collect()
 }
 
 /// The schema of the one version that a definition has.

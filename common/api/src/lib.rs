@@ -36,15 +36,9 @@ pub use resolved_forward::{
 };
 pub use udp_forward::{UdpForward, UdpForwardSpec, UdpForwardStatus};
 
-/// API group of the custom resources.
-pub const GROUP: &str = "udplb.dev";
-/// Version of the custom resources.
-pub const VERSION: &str = "v1alpha1";
 /// `apiVersion` of the custom resources.
 pub const API_VERSION: &str = "udplb.dev/v1alpha1";
 
-/// How many forwards run on one node in a cluster.
-pub const MAX_FORWARDS_IN_CLUSTER: usize = 1_000;
 /// How many forwards one file may hold.
 pub const MAX_FORWARDS_IN_FILE: usize = 10_000;
 /// How many upstreams one destination has once names and services are resolved.

@@ -7,9 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::schema;
 
-/// How many failed forwards a status names.
-pub const MAX_FAILED_FORWARDS: usize = 32;
-
 /// Which forwards one node runs.
 #[derive(
     CustomResource, Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq,

@@ -1,6 +1,7 @@
 //! What the offline check says about documents, word for word.
 #![cfg(test)]
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::{Value, json};
 use udplb_api::{Checker, NodeForwardConfig, ResolvedForward, UdpForward, crd};
 
@@ -473,14 +474,27 @@ fn what_the_planner_writes_is_checked_too() {
 }
 
 #[test]
-fn the_definitions_are_types_that_a_client_can_send() {
-    let definitions = crd::typed().unwrap();
-    let names: Vec<_> = definitions
-        .iter()
-        .map(|definition| definition.spec.names.kind.as_str())
-        .collect();
-    assert_eq!(
-        names,
-        ["UdpForward", "ResolvedForward", "NodeForwardConfig"]
-    );
+fn the_definitions_are_what_a_client_can_send() {
+    for definition in crd::all() {
+        let typed: CustomResourceDefinition = serde_json::from_value(definition.clone()).unwrap();
+        let mut again = serde_json::to_value(typed).unwrap();
+        // The type holds bounds as floating-point numbers.
+        whole_numbers(&mut again);
+        assert_eq!(again, definition);
+    }
+}
+
+fn whole_numbers(value: &mut Value) {
+    match value {
+        Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        Value::Number(number) => {
+            *value = json!(
+                format!("{:.0}", number.as_f64().unwrap())
+                    .parse::<i64>()
+                    .unwrap()
+            );
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
 }
