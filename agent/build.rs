@@ -1,8 +1,4 @@
 //! Builds the eBPF program, which the agent embeds.
-#![expect(
-    clippy::print_stdout,
-    reason = "cargo reads a build script's instructions from its output"
-)]
 
 use std::{
     env, fs,
