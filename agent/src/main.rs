@@ -1,2 +1,7 @@
 //! The node agent.
-fn main() {}
+
+use clap::Parser as _;
+
+fn main() -> anyhow::Result<()> {
+    udplb_agent::cli::Cli::parse().execute()
+}

@@ -1,3 +1,6 @@
 //! Where the agent's input comes from.
 
 pub mod file;
+pub mod last_good;
+pub mod standalone;
+mod watch;

@@ -3,6 +3,7 @@
 //! Everything lives under the pin directory, so that it outlives this process: maps in `maps-N/`, where N
 //! is the version of their layout, TCX links in `links/`. Opening adopts what is there.
 pub mod attachment;
+mod counters;
 mod hook;
 mod mapped;
 mod maps;
@@ -13,7 +14,7 @@ mod read;
 
 pub use hook::{Hook, HookChoice, HookError};
 pub use maps::{Maps, OpenError};
-pub use pins::{PinDirectory, PinError};
 pub use ops::MapOpError;
+pub use pins::{PinDirectory, PinError};
 pub use program::{LoadError, Program};
 pub use read::ReadError;

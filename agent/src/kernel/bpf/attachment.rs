@@ -29,7 +29,10 @@ const ANY: u64 = 0;
 
 /// Why an interface could not be attached to, detached from, or looked at.
 #[derive(Debug, Error)]
-#[expect(missing_docs, reason = "each variant hands on the error of the step that failed")]
+#[expect(
+    missing_docs,
+    reason = "each variant hands on the error of the step that failed"
+)]
 pub enum AttachError {
     #[error(transparent)]
     Hook(#[from] HookError),
@@ -181,7 +184,10 @@ const fn number(hook: Hook) -> u8 {
 /// Interfaces with a pinned link.
 pub fn pinned(pins: &PinDirectory) -> Result<BTreeSet<InterfaceIndex>, PinError> {
     let paths = pins::entries(&pins.links())?;
-    Ok(paths.iter().filter_map(|path| pins::interface(path)).collect())
+    Ok(paths
+        .iter()
+        .filter_map(|path| pins::interface(path))
+        .collect())
 }
 
 impl Maps {

@@ -115,7 +115,11 @@ impl Hook {
                     NetworkInterface::Index(LOOPBACK),
                     TcAttachType::Ingress,
                 );
-                if known.is_ok() { Self::Tcx } else { Self::Clsact }
+                if known.is_ok() {
+                    Self::Tcx
+                } else {
+                    Self::Clsact
+                }
             }
         }
     }
@@ -220,11 +224,9 @@ pub(super) fn attach_clsact(
         },
     );
     let id = match created {
-        Err(ProgramError::TcError(error)) if exists(&error) => {
-            program
-                .attach_to_link(filter(interface).map_err(|error| failed(error.into()))?)
-                .map_err(failed)?
-        }
+        Err(ProgramError::TcError(error)) if exists(&error) => program
+            .attach_to_link(filter(interface).map_err(|error| failed(error.into()))?)
+            .map_err(failed)?,
         created => created.map_err(failed)?,
     };
     // Dropping the link would remove the filter.

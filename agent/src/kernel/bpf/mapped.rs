@@ -47,8 +47,9 @@ impl<T: Pod> Mapped<T> {
         let stride = size_of::<T>().next_multiple_of(8);
         let entries = info.max_entries();
         // The kernel maps whole pages and checks the length against the array's own, rounded up.
-        let page = usize::try_from(nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)?
-            .unwrap_or(4096))
+        let page = usize::try_from(
+            nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)?.unwrap_or(4096),
+        )
         .unwrap_or(4096);
         let length = (stride * entries as usize).next_multiple_of(page);
         // SAFETY: a fresh mapping at an address of the kernel's choice.

@@ -22,7 +22,9 @@ use super::{mapped::Mapped, pins};
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// No agent has set anything up there.
-    #[error("nothing is pinned in {path}: no agent has run with this --pin-dir since boot or cleanup")]
+    #[error(
+        "nothing is pinned in {path}: no agent has run with this --pin-dir since boot or cleanup"
+    )]
     Absent {
         /// The folder.
         path: std::path::PathBuf,
@@ -87,8 +89,7 @@ impl Maps {
             });
         }
         let pin = |name| {
-            MapData::from_pin(folder.join(name))
-                .map_err(|source| OpenError::Pin { name, source })
+            MapData::from_pin(folder.join(name)).map_err(|source| OpenError::Pin { name, source })
         };
         Ok(Self {
             ports: array(map::PORTS, pin)?,

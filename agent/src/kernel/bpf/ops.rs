@@ -117,12 +117,11 @@ impl Maps {
                 self.ports.store(0, usize::from(*port) * 4, word.0);
                 Ok(())
             }
-            Op::SetVlan { key, device } => {
-                refused(map::VLANS, self.vlans.insert(key, device, ANY))
-            }
+            Op::SetVlan { key, device } => refused(map::VLANS, self.vlans.insert(key, device, ANY)),
             Op::RemoveVlan { key } => removed(map::VLANS, self.vlans.remove(key)),
-            Op::Grace => mapped::wait_for_running_programs()
-                .map_err(|source| MapOpError::Grace { source }),
+            Op::Grace => {
+                mapped::wait_for_running_programs().map_err(|source| MapOpError::Grace { source })
+            }
             Op::RetireUpstream {
                 destination,
                 counters,

@@ -105,9 +105,9 @@ impl PinDirectory {
         self.links().join(format!("ingress-{interface}"))
     }
 
-    /// Removes every pin and the folders.
-    pub fn remove(self) -> Result<(), PinError> {
-        for folder in [self.maps(), self.links()] {
+    /// Removes every pin, of older layouts too, and the folders.
+    pub fn remove(&self) -> Result<(), PinError> {
+        for folder in entries(&self.path)? {
             for pin in entries(&folder)? {
                 fs::remove_file(&pin).map_err(|source| PinError::File {
                     action: "remove",
@@ -128,7 +128,11 @@ pub(super) fn maps_of(pin_directory: &Path) -> PathBuf {
 
 /// The interface whose link is pinned at a path that [`PinDirectory::link`] made.
 pub(super) fn interface(pin: &Path) -> Option<u32> {
-    pin.file_name()?.to_str()?.strip_prefix("ingress-")?.parse().ok()
+    pin.file_name()?
+        .to_str()?
+        .strip_prefix("ingress-")?
+        .parse()
+        .ok()
 }
 
 /// The paths in a folder; none where there is no such folder.

@@ -16,7 +16,7 @@ use crate::tables::capacity::Capacity;
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/udplb"));
 
 /// Name of the classifier for interfaces with Ethernet frames.
-pub const ETHERNET: &str = "udplb_ethernet";
+const ETHERNET: &str = "udplb_ethernet";
 
 /// Why the program could not be loaded.
 #[derive(Debug, Error)]

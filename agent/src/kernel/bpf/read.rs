@@ -8,7 +8,7 @@ use udplb_abi::{
     forward::SOURCE_KEY_BITS,
     listener::LISTENER_KEY_BITS,
     map,
-    record::{Attachment, Name},
+    record::{Attachment, Name, NeighbourKey},
 };
 
 use super::Maps;
@@ -30,15 +30,10 @@ pub struct ReadError {
 }
 
 impl Maps {
-    /// The tables that the maps hold. `current` and `stale` are the interfaces whose hook runs our
-    /// present program, or an older one.
-    pub fn read(
-        &self,
-        facts: &Facts,
-        current: BTreeSet<InterfaceIndex>,
-        stale: BTreeSet<InterfaceIndex>,
-    ) -> Result<Tables, ReadError> {
-        let prefix = |bits: u32, base: u32| u8::try_from(bits.saturating_sub(base)).unwrap_or(u8::MAX);
+    /// The tables that the maps hold. Attachments are those recorded, whether or not they are in place.
+    pub fn read(&self, facts: &Facts) -> Result<Tables, ReadError> {
+        let prefix =
+            |bits: u32, base: u32| u8::try_from(bits.saturating_sub(base)).unwrap_or(u8::MAX);
         let ports = self.ports.words(0);
         let tables: Vec<u8> = self.tables.copy().into_iter().flatten().collect();
         let snapshot = Snapshot {
@@ -46,7 +41,13 @@ impl Maps {
             listeners: all(map::LISTENERS, self.listeners.iter())?,
             prefixes: all(map::PREFIXES, self.prefixes.iter())?
                 .into_iter()
-                .map(|(key, slot)| (key.data(), prefix(key.prefix_len(), LISTENER_KEY_BITS), slot))
+                .map(|(key, slot)| {
+                    (
+                        key.data(),
+                        prefix(key.prefix_len(), LISTENER_KEY_BITS),
+                        slot,
+                    )
+                })
                 .collect(),
             listener_slots: &self.listener_slots.copy(),
             forwards: &self.forwards.copy(),
@@ -68,8 +69,8 @@ impl Maps {
             attachments: all(map::ATTACHMENTS, self.attachments.keys())?
                 .into_iter()
                 .collect(),
-            current_hooks: current,
-            stale_hooks: stale,
+            current_hooks: BTreeSet::new(),
+            stale_hooks: BTreeSet::new(),
             neighbours: all(map::NEIGHBOURS, self.neighbours.keys())?,
         };
         Ok(snapshot.into_tables(facts))
@@ -78,6 +79,11 @@ impl Maps {
     /// The recorded attachments.
     pub fn attachments(&self) -> Result<Vec<(InterfaceIndex, Attachment)>, ReadError> {
         all(map::ATTACHMENTS, self.attachments.iter())
+    }
+
+    /// The keys of recorded neighbour entries.
+    pub fn managed_neighbours(&self) -> Result<Vec<NeighbourKey>, ReadError> {
+        all(map::NEIGHBOURS, self.neighbours.keys())
     }
 
     /// The sizes of the maps as they are: adopted ones keep theirs.
@@ -102,7 +108,10 @@ impl Maps {
             forward_counters: self.forward_counters.len(),
             destination_counters: self.destination_counters.len(),
             upstream_counters: self.upstream_counters.len(),
-            interface_counters: size(map::INTERFACE_COUNTERS, IterableMap::map(&self.interface_counters))?,
+            interface_counters: size(
+                map::INTERFACE_COUNTERS,
+                IterableMap::map(&self.interface_counters),
+            )?,
             names: size(map::NAMES, IterableMap::map(&self.names))?,
             retired: size(map::RETIRED, IterableMap::map(&self.retired))?,
             attachments: size(map::ATTACHMENTS, IterableMap::map(&self.attachments))?,

@@ -1,0 +1,188 @@
+//! Carries out ops: one match over [`Op`], and the only caller of what changes the kernel. **IO**
+//!
+//! A change of the maps that fails ends the changes of the maps in this pass: what follows may rely on
+//! it, and stopping at any op leaves everything in force, as a crash does. What concerns the host —
+//! attachments, neighbours — goes on, each object for itself.
+
+use std::{net::IpAddr, time::Instant};
+
+use thiserror::Error;
+
+use crate::{
+    facts::InterfaceIndex,
+    kernel::{
+        bpf::{
+            HookChoice, MapOpError, Maps, PinDirectory, Program, attachment,
+            attachment::AttachError,
+        },
+        neighbours::{self, NeighbourError},
+        netlink::Network,
+    },
+    op::Op,
+    retry::Retries,
+    tables::Tables,
+};
+
+/// What an op is about, and what is tried again when it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Object {
+    /// The maps as a whole.
+    Maps,
+    /// An interface's attachment.
+    Attachment(InterfaceIndex),
+    /// A neighbour entry.
+    Neighbour(InterfaceIndex, IpAddr),
+}
+
+/// Why an op failed.
+#[derive(Debug, Error)]
+#[expect(
+    missing_docs,
+    reason = "each variant hands on the error of one part of the kernel"
+)]
+pub enum OpError {
+    #[error(transparent)]
+    Map(#[from] MapOpError),
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+    #[error(transparent)]
+    Neighbour(#[from] NeighbourError),
+}
+
+/// What became of a pass's ops.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// How many were carried out.
+    pub done: usize,
+    /// How many were left for later: after a failure, or because their time has not come.
+    pub postponed: usize,
+    /// What failed, and whether for the first time.
+    pub failures: Vec<(bool, Object, OpError)>,
+    /// Whether the maps are not what the pass wanted.
+    pub maps_failed: bool,
+}
+
+/// Everything of the kernel's that a pass changes, and its mirror.
+#[derive(Debug)]
+pub struct Kernel {
+    /// The maps.
+    pub maps: Maps,
+    /// The loaded program.
+    pub program: Program,
+    /// Where both are pinned.
+    pub pins: PinDirectory,
+    /// How to attach.
+    pub hook: HookChoice,
+    /// What all of it holds now.
+    pub tables: Tables,
+}
+
+impl Kernel {
+    /// Carries out a pass.
+    pub async fn apply(
+        &mut self,
+        ops: &[Op],
+        network: &Network,
+        retries: &mut Retries<Object>,
+    ) -> Outcome {
+        let mut outcome = Outcome::default();
+        for op in ops {
+            let object = object(op);
+            let is_blocked = outcome.maps_failed && (object == Object::Maps || removes(op));
+            if is_blocked || !retries.is_due(&object, Instant::now()) {
+                outcome.postponed += 1;
+                outcome.maps_failed |= object == Object::Maps;
+                continue;
+            }
+            match self.one(op, network).await {
+                Ok(()) => {
+                    tracing::debug!("{}", describe(op));
+                    self.tables.apply(op);
+                    outcome.done += 1;
+                    if object != Object::Maps {
+                        retries.succeeded(&object);
+                    }
+                }
+                Err(error) => {
+                    outcome.maps_failed |= object == Object::Maps;
+                    let is_first = retries.failed(object, Instant::now());
+                    outcome.failures.push((is_first, object, error));
+                }
+            }
+        }
+        if !outcome.maps_failed {
+            retries.succeeded(&Object::Maps);
+        }
+        outcome
+    }
+
+    async fn one(&mut self, op: &Op, network: &Network) -> Result<(), OpError> {
+        match op {
+            Op::WriteName { .. }
+            | Op::WriteSource { .. }
+            | Op::WriteTable { .. }
+            | Op::WriteNextHop { .. }
+            | Op::WriteRateLimit { .. }
+            | Op::WriteUpstream { .. }
+            | Op::WriteForward { .. }
+            | Op::WriteListener { .. }
+            | Op::SetListener { .. }
+            | Op::SetNextHop { .. }
+            | Op::SetForward { .. }
+            | Op::SetPort { .. }
+            | Op::RemoveListener { .. }
+            | Op::SetVlan { .. }
+            | Op::RemoveVlan { .. }
+            | Op::Grace
+            | Op::RemoveSource { .. }
+            | Op::RetireUpstream { .. }
+            | Op::RemoveRetired { .. }
+            | Op::ClearForwardCounters { .. }
+            | Op::ClearDestinationCounters { .. }
+            | Op::ClearUpstreamCounters { .. }
+            | Op::RemoveName { .. } => self.maps.apply(op)?,
+            &Op::Attach { interface } => {
+                let (program, maps, pins) = (&mut self.program, &mut self.maps, &self.pins);
+                attachment::attach(program, maps, pins, self.hook, interface).await?;
+            }
+            &Op::Detach { interface } => {
+                attachment::detach(&mut self.maps, &self.pins, interface).await?;
+            }
+            &Op::ManageNeighbour { interface, address } => {
+                neighbours::manage(&mut self.maps, network, interface, address).await?;
+            }
+            &Op::ReleaseNeighbour { interface, address } => {
+                neighbours::release(&mut self.maps, interface, address).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+const fn object(op: &Op) -> Object {
+    match *op {
+        Op::Attach { interface } | Op::Detach { interface } => Object::Attachment(interface),
+        Op::ManageNeighbour { interface, address }
+        | Op::ReleaseNeighbour { interface, address } => Object::Neighbour(interface, address),
+        _ => Object::Maps,
+    }
+}
+
+/// Ops that take away what the versions before the change may still need.
+const fn removes(op: &Op) -> bool {
+    matches!(op, Op::Detach { .. } | Op::ReleaseNeighbour { .. })
+}
+
+/// An op in one line.
+fn describe(op: &Op) -> String {
+    match op {
+        Op::WriteTable { first, entries } => {
+            format!("WriteTable {{ first: {first}, {} entries }}", entries.len())
+        }
+        Op::WriteForward { slot, value } => format!(
+            "WriteForward {{ slot: {slot}, id: {:#x}, {} destinations }}",
+            value.id, value.destination_count
+        ),
+        op => format!("{op:?}"),
+    }
+}

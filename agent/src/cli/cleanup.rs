@@ -1,0 +1,56 @@
+//! `cleanup`: takes down what an agent left in the kernel. **IO**
+
+use std::io::{self, Write as _};
+
+use clap::Args;
+use udplb_process::telemetry::{self, Format};
+
+use super::{Output, Pins, require_root, runtime};
+use crate::{
+    cleanup::{Summary, clean_up},
+    kernel::bpf::{Maps, OpenError, PinDirectory},
+};
+
+/// Remove everything that udplb left in the kernel, and nothing else.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Example: udplb-agent cleanup")]
+pub(super) struct Cleanup {
+    #[command(flatten)]
+    pins: Pins,
+    /// How to say what was removed.
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
+impl Cleanup {
+    pub(super) fn execute(self) -> anyhow::Result<()> {
+        require_root("cleanup")?;
+        telemetry::start(Format::Text, false)?;
+        let Summary {
+            interfaces,
+            neighbours,
+        } = runtime()?.block_on(self.clean_up())?;
+        let mut out = io::stdout().lock();
+        match self.output {
+            Output::Text => writeln!(
+                out,
+                "detached from {interfaces} interfaces, gave back {neighbours} neighbour entries"
+            )?,
+            Output::Json => writeln!(
+                out,
+                "{}",
+                serde_json::json!({"interfaces": interfaces, "neighbours": neighbours})
+            )?,
+        }
+        Ok(())
+    }
+
+    async fn clean_up(&self) -> anyhow::Result<Summary> {
+        let pins = PinDirectory::open(&self.pins.pin_dir)?;
+        let mut maps = match Maps::open(pins.path()) {
+            Err(OpenError::Absent { .. }) => None,
+            opened => Some(opened?),
+        };
+        Ok(clean_up(maps.as_mut(), &pins).await?)
+    }
+}

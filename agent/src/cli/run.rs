@@ -1,0 +1,185 @@
+//! `run`: the agent of a host without a cluster. **IO**
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use anyhow::Context as _;
+use clap::Args;
+use prometheus::Registry;
+use tokio::sync::{RwLock, watch};
+use tokio_util::sync::CancellationToken;
+use udplb_api::udp_forward::text::InterfacePattern;
+use udplb_process::{
+    http::Endpoints,
+    ready::Ready,
+    shutdown,
+    telemetry::{self, Format},
+};
+
+use super::{Output, Pins, require_root, runtime};
+use crate::{
+    apply::Kernel,
+    cleanup,
+    kernel::{
+        bpf::{HookChoice, Maps, PinDirectory, Program},
+        netlink::Network,
+    },
+    metrics::Metrics,
+    reconcile::{self, Reconciler},
+    source::{last_good::LastGood, standalone::Source},
+    tables::{
+        Tables,
+        capacity::{Capacity, DEFAULT_FORWARDS, DEFAULT_TABLE_BYTES},
+    },
+};
+
+const MIB: u32 = 1 << 20;
+
+/// Run the forwards of a file, and follow its changes.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Example: udplb-agent run -c forwards.yaml -i eth0\n\
+                  Ending it with Ctrl-C or SIGTERM takes everything down; --keep leaves it forwarding.")]
+pub(super) struct Run {
+    /// UdpForward documents, or the older config.yaml format.
+    #[arg(short, long, value_name = "FILE", default_value = "config.yaml")]
+    config: PathBuf,
+    /// Interface to listen on, instead of the forwards' own; a glob; may be repeated.
+    #[arg(short, long = "interface", value_name = "NAME", value_parser = interface)]
+    interfaces: Vec<InterfacePattern>,
+    /// Log every change of the kernel.
+    #[arg(short, long)]
+    debug: bool,
+    /// Leave everything in the kernel when ending.
+    #[arg(long)]
+    keep: bool,
+    #[command(flatten)]
+    pins: Pins,
+    /// Folder for the last good input, used when the file cannot be read.
+    #[arg(long, value_name = "FOLDER", default_value = "/var/lib/udplb")]
+    state_dir: PathBuf,
+    /// Where to serve /metrics, /livez and /readyz.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "0.0.0.0:9465")]
+    http_address: SocketAddr,
+    /// How to attach to interfaces.
+    #[arg(long, value_enum, default_value_t)]
+    hook: HookChoice,
+    /// Forwards to make room for, when the maps are created.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_FORWARDS,
+          value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    max_forwards: u32,
+    /// Memory for balance tables, when the maps are created.
+    #[arg(long, value_name = "MIB", default_value_t = DEFAULT_TABLE_BYTES / MIB,
+          value_parser = clap::value_parser!(u32).range(1..=2_048))]
+    table_memory: u32,
+    /// How to log.
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
+fn interface(text: &str) -> Result<InterfacePattern, String> {
+    if text.is_empty() || text.contains(|byte: char| byte.is_whitespace() || byte == '/') {
+        return Err("write an interface name such as eth0, or a glob such as eth*".into());
+    }
+    Ok(InterfacePattern::from(text))
+}
+
+impl Run {
+    pub(super) fn execute(self) -> anyhow::Result<()> {
+        require_root("run")?;
+        let format = match self.output {
+            Output::Text => Format::Text,
+            Output::Json => Format::Json,
+        };
+        telemetry::start(format, self.debug)?;
+        runtime()?.block_on(self.run())
+    }
+
+    async fn run(self) -> anyhow::Result<()> {
+        let stop = shutdown::on_signals()?;
+        let last_good = LastGood::at(&self.state_dir);
+        let (source, version) = Source::open(&self.config, last_good)?;
+        let pins = PinDirectory::open(&self.pins.pin_dir)?;
+        let endpoints = Endpoints::bind(self.http_address, "--http-address").await?;
+        let network = Network::open().await?;
+        let (kernel, capacity) = self.kernel(pins, &network).await?;
+        let kernel = Arc::new(RwLock::new(kernel));
+
+        let registry = Registry::new();
+        let metrics = Metrics::register(&registry, &kernel)?;
+        let ready = Ready::new();
+        let guard = ready.wait_for("datapath");
+        let served = stop.child_token();
+        let server = tokio::spawn(endpoints.serve(registry, ready, served.clone()));
+
+        let (versions, receiver) = watch::channel(version);
+        let source = tokio::spawn(source.follow(versions));
+        let only = (!self.interfaces.is_empty()).then_some(self.interfaces);
+        let reconciler = Reconciler::new(Arc::clone(&kernel), network, only, capacity, metrics);
+        let ended = until(reconciler.run(receiver, guard, stop.clone()), server, &stop).await;
+        source.abort();
+        ended?;
+        if self.keep {
+            tracing::info!("ended; what is in the kernel goes on");
+            return Ok(());
+        }
+        let mut kernel = kernel.write().await;
+        let Kernel { maps, pins, .. } = &mut *kernel;
+        let summary = cleanup::clean_up(Some(maps), pins).await?;
+        let cleanup::Summary {
+            interfaces,
+            neighbours,
+        } = summary;
+        tracing::info!(interfaces, neighbours, "ended and cleaned up");
+        Ok(())
+    }
+
+    /// Loads the program, adopts the maps, and reads what they hold.
+    async fn kernel(
+        &self,
+        pins: PinDirectory,
+        network: &Network,
+    ) -> anyhow::Result<(Kernel, Capacity)> {
+        let wanted = Capacity::new(self.max_forwards, self.table_memory.saturating_mul(MIB));
+        let program = Program::load(&pins, &wanted)?;
+        let maps = Maps::open(pins.path())?;
+        let capacity = maps.capacity()?;
+        if capacity != wanted {
+            tracing::warn!(
+                "the maps that are in use keep their size: --max-forwards and --table-memory take \
+                 effect after `udplb-agent cleanup`"
+            );
+        }
+        let mut kernel = Kernel {
+            maps,
+            program,
+            pins,
+            hook: self.hook,
+            tables: Tables::empty(),
+        };
+        kernel.tables = kernel.maps.read(&network.facts())?;
+        reconcile::observe_hooks(&mut kernel)
+            .await
+            .context("failed to look where our program is attached")?;
+        Ok((kernel, capacity))
+    }
+}
+
+/// Runs the loop while the endpoints are served. Neither may end before it is told to.
+async fn until(
+    reconcile: impl Future<Output = Result<(), reconcile::ReconcileError>>,
+    mut server: tokio::task::JoinHandle<Result<(), udplb_process::http::Error>>,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let reconcile = std::pin::pin!(reconcile);
+    tokio::select! {
+        ended = reconcile => {
+            ended?;
+            // Open requests are answered first.
+            server.await??;
+        }
+        served = &mut server => {
+            served??;
+            anyhow::ensure!(stop.is_cancelled(), "HTTP is no longer served");
+        }
+    }
+    Ok(())
+}

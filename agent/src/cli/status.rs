@@ -1,0 +1,32 @@
+//! `status`: what runs, from the pinned maps. **IO**
+
+use std::io::{self, Write as _};
+
+use clap::Args;
+
+use super::{Output, Pins, require_root};
+use crate::{kernel::bpf::Maps, status::Status as Report};
+
+/// Show what is attached, each upstream's next hop, and counters; works with no agent running.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Example: udplb-agent status --output json")]
+pub(super) struct Status {
+    #[command(flatten)]
+    pins: Pins,
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
+impl Status {
+    pub(super) fn execute(self) -> anyhow::Result<()> {
+        require_root("status")?;
+        let report = Report::read(&Maps::open(&self.pins.pin_dir)?)?;
+        let mut out = io::stdout().lock();
+        match self.output {
+            Output::Text => write!(out, "{report}")?,
+            Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?,
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,240 @@
+//! The loop that makes the kernel match the input. **IO**
+//!
+//! ```text
+//! new input ─┐
+//! network ───┼─▶ facts ─▶ desired ─▶ diff ─▶ ops ─▶ apply
+//! a retry ───┤
+//! a look at the hooks ┘
+//! ```
+//!
+//! A pass removes what nobody desires. There is none before the whole input and the whole network are
+//! known, and none with only a part of them: both are complete values or absent.
+
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use thiserror::Error;
+use tokio::{
+    sync::{RwLock, watch},
+    time::{MissedTickBehavior, interval, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+use udplb_api::udp_forward::text::InterfacePattern;
+use udplb_process::ready::ReadyGuard;
+
+use crate::{
+    apply::{Kernel, Object, Outcome},
+    desired::Desired,
+    diff::{self, Cache},
+    kernel::{
+        bpf::attachment::{self, AttachError},
+        netlink::{self, Network},
+    },
+    metrics::{Metrics, PassResult},
+    observed,
+    op::Op,
+    retry::Retries,
+    source::standalone::Version,
+    tables::capacity::Capacity,
+};
+
+/// Hooks can be removed without anybody telling us.
+const LOOK_AT_HOOKS: Duration = Duration::from_secs(10);
+
+/// Why the loop ended. What runs in the kernel goes on.
+#[derive(Debug, Error)]
+pub enum ReconcileError {
+    /// The network is no longer followed.
+    #[error("the host's network is no longer followed")]
+    Network(#[from] netlink::Error),
+    /// The input is no longer followed.
+    #[error("the input is no longer followed")]
+    Source,
+}
+
+/// The loop's state.
+#[derive(Debug)]
+pub struct Reconciler {
+    kernel: Arc<RwLock<Kernel>>,
+    network: Network,
+    /// Takes the place of the forwards' own interfaces.
+    only: Option<Vec<InterfacePattern>>,
+    capacity: Capacity,
+    metrics: Metrics,
+    cache: Cache,
+    retries: Retries<Object>,
+    /// What was told about forwards that do not run as written.
+    told: BTreeSet<String>,
+    /// The newest version in force.
+    in_force: u64,
+}
+
+impl Reconciler {
+    /// A loop that has done nothing yet.
+    #[must_use]
+    pub fn new(
+        kernel: Arc<RwLock<Kernel>>,
+        network: Network,
+        only: Option<Vec<InterfacePattern>>,
+        capacity: Capacity,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            kernel,
+            network,
+            only,
+            capacity,
+            metrics,
+            cache: Cache::default(),
+            retries: Retries::default(),
+            told: BTreeSet::new(),
+            in_force: 0,
+        }
+    }
+
+    /// Runs until it is told to stop; an error says that it cannot go on.
+    pub async fn run(
+        mut self,
+        mut versions: watch::Receiver<Version>,
+        ready: ReadyGuard,
+        stop: CancellationToken,
+    ) -> Result<(), ReconcileError> {
+        let mut network = self.network.changes();
+        let mut look = interval(LOOK_AT_HOOKS);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        look.reset();
+        let mut ready = Some(ready);
+        loop {
+            let version = versions.borrow_and_update().clone();
+            self.pass(&version, &mut network).await?;
+            if self.in_force == version.number {
+                drop(ready.take());
+            }
+            let retry = self.retries.next();
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                changed = versions.changed() => changed.map_err(|_closed| ReconcileError::Source)?,
+                changed = network.changed() => changed.map_err(|_closed| netlink::Error::Stopped)?,
+                () = sleep_until(retry.unwrap_or_else(Instant::now).into()), if retry.is_some() => {}
+                _ = look.tick() => self.look_at_hooks().await,
+            }
+        }
+    }
+
+    async fn pass(
+        &mut self,
+        version: &Version,
+        network: &mut watch::Receiver<Arc<crate::facts::Facts>>,
+    ) -> Result<(), ReconcileError> {
+        let facts = self
+            .network
+            .want(version.input.upstream_addresses())
+            .await?;
+        let start = Instant::now();
+        let _seen = network.borrow_and_update();
+        let desired = Desired::settle(&version.input, self.only.as_deref(), &facts);
+        observed::observe_neighbours(&mut self.kernel.write().await.tables, &facts);
+        let change = {
+            let kernel = self.kernel.read().await;
+            diff::diff(&desired, &kernel.tables, &self.capacity, &mut self.cache)
+        };
+        self.retries.retain(|object| match object {
+            Object::Maps => true,
+            Object::Attachment(interface) => facts.links.contains_key(interface),
+            Object::Neighbour(interface, _) => facts.links.contains_key(interface),
+        });
+        let outcome = if change.ops.is_empty() {
+            Outcome::default()
+        } else {
+            let mut kernel = self.kernel.write().await;
+            kernel
+                .apply(&change.ops, &self.network, &mut self.retries)
+                .await
+        };
+        let notices = version
+            .notices
+            .iter()
+            .cloned()
+            .chain(desired.notices.iter().map(ToString::to_string))
+            .chain(change.failures.iter().map(ToString::to_string))
+            .collect();
+        self.tell(notices);
+        let result = if !outcome.failures.is_empty() || !change.failures.is_empty() {
+            PassResult::Failed
+        } else if outcome.done > 0 {
+            PassResult::Changed
+        } else {
+            PassResult::Unchanged
+        };
+        self.metrics.pass(result, start.elapsed());
+        self.metrics.resyncs(self.network.resyncs());
+        if !outcome.maps_failed && self.in_force != version.number {
+            self.in_force = version.number;
+            self.metrics.in_force();
+        }
+        log(&change.ops, &outcome, version, start.elapsed());
+        Ok(())
+    }
+
+    /// Warns of what has come up since the last pass.
+    fn tell(&mut self, notices: BTreeSet<String>) {
+        for notice in notices.difference(&self.told) {
+            tracing::warn!("{notice}");
+        }
+        for notice in self.told.difference(&notices) {
+            tracing::info!("no longer: {notice}");
+        }
+        self.told = notices;
+    }
+
+    async fn look_at_hooks(&self) {
+        let mut kernel = self.kernel.write().await;
+        if let Err(error) = observe_hooks(&mut kernel).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "cannot look whether our programs are still attached");
+        }
+    }
+}
+
+/// Takes in where our programs sit.
+pub async fn observe_hooks(kernel: &mut Kernel) -> Result<(), AttachError> {
+    let hooks = attachment::look(&mut kernel.program, &kernel.maps, &kernel.pins).await?;
+    observed::observe_hooks(
+        &mut kernel.tables,
+        &hooks.recorded,
+        &hooks.current,
+        &hooks.pinned,
+    );
+    Ok(())
+}
+
+fn log(ops: &[Op], outcome: &Outcome, version: &Version, duration: Duration) {
+    for (is_first, object, error) in &outcome.failures {
+        let error = error as &dyn std::error::Error;
+        if *is_first {
+            tracing::warn!(?object, error, "failed; trying again");
+        } else {
+            tracing::debug!(?object, error, "failed again");
+        }
+    }
+    if outcome.done == 0 {
+        return;
+    }
+    let count = |is_counted: fn(&Op) -> bool| ops.iter().filter(|op| is_counted(op)).count();
+    tracing::info!(
+        version = version.number,
+        forwards = count(|op| matches!(op, Op::WriteForward { .. })),
+        listeners = count(|op| matches!(op, Op::SetListener { .. } | Op::RemoveListener { .. })),
+        next_hops = count(|op| matches!(op, Op::SetNextHop { .. })),
+        attachments = count(|op| matches!(op, Op::Attach { .. } | Op::Detach { .. })),
+        neighbours =
+            count(|op| matches!(op, Op::ManageNeighbour { .. } | Op::ReleaseNeighbour { .. })),
+        changes = outcome.done,
+        postponed = outcome.postponed,
+        milliseconds = duration.as_millis(),
+        "kernel changed"
+    );
+}

@@ -1,0 +1,130 @@
+//! The last good input on disk, so that a start without its source still has one. **IO**
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use udplb_api::{NodeForwardConfig, ResolvedForward};
+
+const FILE: &str = "last-good.json";
+
+/// The agent's one input: what a node runs, and the forwards that this names.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Objects {
+    /// Which forwards run.
+    pub config: NodeForwardConfig,
+    /// The forwards.
+    pub forwards: Vec<ResolvedForward>,
+}
+
+/// What went wrong with the state directory.
+#[derive(Debug, Error)]
+pub enum StateError {
+    /// A file operation failed.
+    #[error("failed to {action} {}; choose another folder with --state-dir", path.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// What is there cannot be read back.
+    #[error("{} is not what this version of udplb-agent wrote", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+/// The state directory.
+#[derive(Clone, Debug)]
+pub struct LastGood {
+    file: PathBuf,
+}
+
+impl LastGood {
+    /// The state directory at `folder`, which need not exist yet.
+    #[must_use]
+    pub fn at(folder: &Path) -> Self {
+        Self {
+            file: folder.join(FILE),
+        }
+    }
+
+    /// What was kept, if anything was.
+    pub fn load(&self) -> Result<Option<Objects>, StateError> {
+        let text = match fs::read(&self.file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(failed("read", &self.file))?,
+        };
+        let path = self.file.clone();
+        let objects = serde_json::from_slice(&text);
+        objects
+            .map(Some)
+            .map_err(|source| StateError::Content { path, source })
+    }
+
+    /// Keeps an input, in one step: a crash leaves the old one or the new one.
+    pub fn save(&self, objects: &Objects) -> Result<(), StateError> {
+        let path = self.file.clone();
+        let text =
+            serde_json::to_vec(objects).map_err(|source| StateError::Content { path, source })?;
+        if fs::read(&self.file).is_ok_and(|old| old == text) {
+            return Ok(());
+        }
+        if let Some(folder) = self.file.parent() {
+            fs::create_dir_all(folder).map_err(failed("create", folder))?;
+        }
+        let new = self.file.with_extension("new");
+        let mut file = File::create(&new).map_err(failed("create", &new))?;
+        file.write_all(&text)
+            .and_then(|()| file.sync_all())
+            .map_err(failed("write", &new))?;
+        fs::rename(&new, &self.file).map_err(failed("replace", &self.file))
+    }
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateError {
+    let path = path.to_owned();
+    move |source| StateError::File {
+        action,
+        path,
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::standalone;
+
+    #[test]
+    fn what_was_saved_is_loaded() {
+        let folder = std::env::temp_dir().join(format!("udplb-state-{}", std::process::id()));
+        let last_good = LastGood::at(&folder);
+        assert!(last_good.load().unwrap().is_none());
+        let text =
+            "- {key: {address: 10.0.0.1, port: 514}, upstream: [{address: 10.0.0.2, port: 5514}]}";
+        let forwards = crate::source::file::parse(text, Path::new("config.yaml")).unwrap();
+        let (objects, _) = standalone::plan(&forwards);
+        assert_eq!(objects.forwards.len(), 1);
+        last_good.save(&objects).unwrap();
+        let loaded = last_good.load().unwrap().unwrap();
+        assert_eq!(loaded.forwards, objects.forwards);
+        assert_eq!(loaded.config, objects.config);
+        fs::write(folder.join(FILE), "{").unwrap();
+        let error = last_good.load().unwrap_err();
+        assert!(matches!(error, StateError::Content { .. }), "{error}");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}
