@@ -47,8 +47,9 @@ fn config(upstreams: &[u8]) -> String {
 }
 
 struct Scene {
-    lab: Lab,
+    // Dropped first: it has a last word in the lab.
     agent: Agent,
+    lab: Lab,
     copies: Capture,
 }
 

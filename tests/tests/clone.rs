@@ -33,8 +33,9 @@ fn two_destinations() -> String {
 }
 
 struct Scene {
-    lab: Lab,
+    // Dropped first: it has a last word in the lab.
     agent: Agent,
+    lab: Lab,
     stack: Capture,
     collectors: [Capture; 2],
 }

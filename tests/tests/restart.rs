@@ -47,8 +47,9 @@ const STEADY: &str = "
 
 /// Traffic through both forwards and everybody who receives it.
 struct Scene {
-    lab: Lab,
+    // Dropped first: it has a last word in the lab.
     agent: Agent,
+    lab: Lab,
     moving: Stream,
     steady: Stream,
     local: Receiver,
