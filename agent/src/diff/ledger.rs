@@ -13,7 +13,10 @@ use udplb_abi::{
     next_hop::NextHopSlot,
 };
 
-use super::pool::{Full, Pool, Slots};
+use super::{
+    listeners::LiveGroup,
+    pool::{Full, Pool, Slots},
+};
 use crate::{
     desired::{input::RateLimit, prefix::Prefix},
     tables::{Tables, balance::BalanceTable, capacity::Capacity},
@@ -69,7 +72,11 @@ pub(super) struct Mark {
 
 impl Ledger {
     /// Finds everything that is reachable.
-    pub(super) fn new(tables: &Tables, capacity: &Capacity) -> Self {
+    pub(super) fn new(
+        tables: &Tables,
+        live: &BTreeMap<u16, LiveGroup>,
+        capacity: &Capacity,
+    ) -> Self {
         let prefixes = tables
             .listeners
             .keys()
@@ -104,7 +111,7 @@ impl Ledger {
                 prefixes: left(capacity.prefixes, prefixes),
             },
         };
-        ledger.learn_listeners(tables);
+        ledger.learn_listeners(tables, live);
         for (&number, &slot) in &tables.forwards {
             ledger.numbers.mark_used(number, 1);
             ledger.forward_slots.mark_used(slot, 1);
@@ -115,16 +122,15 @@ impl Ledger {
         ledger
     }
 
-    fn learn_listeners(&mut self, tables: &Tables) {
-        for word in tables.ports.values() {
-            self.groups.mark_used(word.group().into(), 1);
-        }
-        for (&(group, _), &slot) in &tables.listeners {
+    fn learn_listeners(&mut self, tables: &Tables, live: &BTreeMap<u16, LiveGroup>) {
+        for (&group, entries) in live {
             self.groups.mark_used(group.into(), 1);
-            self.listener_slots.mark_used(slot, 1);
-            if let Some(listener) = tables.listener_slots.get(&slot) {
-                self.numbers.mark_used(listener.forward, 1);
+            for number in entries.numbers() {
+                self.numbers.mark_used(number, 1);
             }
+        }
+        for &slot in tables.listeners.values() {
+            self.listener_slots.mark_used(slot, 1);
         }
         for &set in tables.sources.keys() {
             self.sets.mark_used(set, 1);

@@ -67,7 +67,7 @@ impl<'a> Pass<'a> {
 
     /// The change with these forwards refused, or which others have to be refused as well.
     pub(super) fn run(&self, refused: &Refused, cache: &mut Cache) -> Result<Change, Refused> {
-        let mut ledger = Ledger::new(self.tables, self.capacity);
+        let mut ledger = Ledger::new(self.tables, &self.live, self.capacity);
         let mut draft = Draft::default();
         let mut plan = self.treatments(refused, &mut ledger, cache, &mut draft)?;
         let groups = self.groups(refused);

@@ -19,7 +19,7 @@ use crate::{
 pub(in crate::diff) enum Fate {
     /// This group has the ports; its entries change in place.
     InPlace(u16),
-    /// This group has the listeners; ports come and go.
+    /// This group has the listeners; ports come and go, or nothing changes.
     SameListeners(u16),
     /// None will do.
     Fresh,
@@ -58,12 +58,9 @@ impl Matching {
                 let candidate = by_ports
                     .get(&group.ports)
                     .and_then(|number| live.get_key_value(number));
-                match candidate {
-                    Some((&number, old)) if in_place(number, group, old, plan, &mut touched) => {
-                        Fate::InPlace(number)
-                    }
-                    _ => Fate::Fresh,
-                }
+                candidate.map_or(Fate::Fresh, |(&number, old)| {
+                    same_ports(number, group, old, plan, &mut touched)
+                })
             })
             .collect();
         if fates.contains(&Fate::Fresh) {
@@ -144,34 +141,38 @@ fn same_listeners(
     }
 }
 
-/// Whether a group's entries can change one by one; if so, notes whose match they change.
+/// What becomes of a group with these ports. Where its entries can change one by one, notes whose match
+/// they change.
 ///
 /// The program looks up the exact address, then the prefixes. Between the two lookups an exact entry may
 /// come or go, so then no prefix on that interface may change as well.
-fn in_place(
+fn same_ports(
     number: u16,
     group: &PortGroup,
     old: &LiveGroup,
     plan: &Plan,
     touched: &mut BTreeSet<usize>,
-) -> bool {
+) -> Fate {
+    // All ports of a group have the same word, also after a crash.
     if old
         .words
         .iter()
         .any(|&observed| observed != word(number, group))
     {
-        return false;
+        return Fate::Fresh;
     }
     let pairs = pairs(&old.entries, group);
     let mut comes_or_goes: BTreeSet<(InterfaceIndex, Family)> = BTreeSet::new();
     let mut prefix_changes = BTreeSet::new();
     let mut interfaces = BTreeSet::new();
+    let mut changes = false;
     for pair in &pairs {
         let (interface, prefix) = (pair.place.interface, pair.place.prefix);
         let differs = !plan.is_same(pair.old, pair.new);
         let renumbers = pair
             .new
             .is_some_and(|listener| plan.is_changed(listener.forward));
+        changes |= differs || renumbers;
         if differs {
             let _ = interfaces.insert(interface);
         }
@@ -182,8 +183,11 @@ fn in_place(
             let _ = prefix_changes.insert((interface, prefix.family()));
         }
     }
+    if !changes {
+        return Fate::SameListeners(number);
+    }
     if !comes_or_goes.is_disjoint(&prefix_changes) {
-        return false;
+        return Fate::Fresh;
     }
     for pair in pairs
         .iter()
@@ -192,7 +196,7 @@ fn in_place(
         touched.extend(pair.old.and_then(|entry| plan.owner(entry.number)));
         touched.extend(pair.new.map(|listener| listener.forward));
     }
-    true
+    Fate::InPlace(number)
 }
 
 /// Both sides of a group, by place.

@@ -251,6 +251,66 @@ fn the_clock_of_a_rate_limit_does_not_count_as_a_change() {
 }
 
 #[test]
+fn after_a_crash_no_slot_is_written_before_a_grace_period() {
+    let mut run = Run::new();
+    let mut one = forward("a/a", 1, &["203.0.113.1"]);
+    let _ = run.pass(&desired(std::slice::from_ref(&one)));
+    one.treatment.action = 1;
+    let change = diff(
+        &desired(std::slice::from_ref(&one)),
+        &run.kernel.tables,
+        &Capacity::default(),
+        &mut run.cache,
+    );
+    let switched = change.ops.iter().take_while(|op| **op != Op::Grace);
+    switched.for_each(|op| run.kernel.apply(op));
+    run.kernel.crash();
+    one.treatment.when_unavailable = 1;
+    let ops = run.pass(&desired(&[one]));
+    assert_eq!(ops[0], Op::Grace);
+    assert!(
+        matches!(ops[1], Op::WriteForward { slot: 1, .. }),
+        "{ops:?}"
+    );
+}
+
+#[test]
+fn entries_come_the_most_specific_first_and_go_the_least_specific_first() {
+    let on = |name: &str, prefixes: &[&str]| {
+        let mut forward = forward(name, 1, &["203.0.113.1"]);
+        let places = prefixes.iter().map(|text| Place {
+            interface: 2,
+            prefix: Prefix::from_net(text.parse().unwrap()),
+        });
+        forward.matches[0].places = places.map(|place| (place, [0; 16])).collect();
+        forward
+    };
+    let mut run = Run::new();
+    let wide = "10.0.0.0/8";
+    let _ = run.pass(&desired(&[on(
+        "a/a",
+        &[wide, "10.0.0.0/24", "10.0.0.0/28"],
+    )]));
+    let next = [
+        on("a/b", &["10.0.0.0/16", wide]),
+        on("a/c", &["10.0.0.0/30"]),
+    ];
+    let ops = run.pass(&desired(&next));
+    let lengths: Vec<_> = ops
+        .iter()
+        .filter_map(|op| match op {
+            Op::SetListener { prefix_length, .. } => Some((true, prefix_length - 96)),
+            Op::RemoveListener { prefix_length, .. } => Some((false, prefix_length - 96)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        lengths,
+        [(true, 30), (true, 16), (true, 8), (false, 24), (false, 28)]
+    );
+}
+
+#[test]
 fn equal_balance_tables_are_stored_once() {
     let mut run = Run::new();
     let upstreams = ["203.0.113.1", "203.0.113.2"];
