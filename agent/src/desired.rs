@@ -31,7 +31,7 @@ use udplb_abi::{
 use udplb_api::udp_forward::text::InterfacePattern;
 
 use crate::{
-    facts::{Facts, InterfaceIndex, Keeper},
+    facts::{Facts, InterfaceIndex, Keeper, NeighbourState},
     next_hop,
 };
 use group::{Match, PortGroup};
@@ -183,6 +183,17 @@ impl Desired {
             neighbours: neighbours(&upstreams, facts),
             notices,
         }
+    }
+}
+
+impl Desired {
+    /// Whether a neighbour that copies go to has neither answered nor failed yet.
+    #[must_use]
+    pub fn is_resolving(&self, facts: &Facts) -> bool {
+        self.neighbours.iter().any(|neighbour| {
+            let state = facts.neighbours.get(neighbour).map(|entry| entry.state);
+            matches!(state, None | Some(NeighbourState::Resolving))
+        })
     }
 }
 

@@ -29,6 +29,7 @@ use crate::{
     apply::{Kernel, Object, Outcome},
     desired::Desired,
     diff::{self, Cache},
+    facts::Facts,
     kernel::{
         bpf::attachment::{self, AttachError},
         netlink::{self, Network},
@@ -43,6 +44,9 @@ use crate::{
 
 /// Hooks can be removed without anybody telling us.
 const LOOK_AT_HOOKS: Duration = Duration::from_secs(10);
+/// How long a new version waits for the neighbours that it needs, so that its first copies are not
+/// lost to a question that the kernel is still asking. What ran before goes on meanwhile.
+const NEIGHBOURS_ANSWER: Duration = Duration::from_secs(1);
 
 /// Why the loop ended. What runs in the kernel goes on.
 #[derive(Debug, Error)]
@@ -70,6 +74,8 @@ pub struct Reconciler {
     told: BTreeSet<String>,
     /// The newest version in force.
     in_force: u64,
+    /// The newest version that came, and until when it waits for its neighbours.
+    newest: (u64, Instant),
 }
 
 impl Reconciler {
@@ -92,6 +98,7 @@ impl Reconciler {
             retries: Retries::default(),
             told: BTreeSet::new(),
             in_force: 0,
+            newest: (0, Instant::now()),
         }
     }
 
@@ -113,12 +120,15 @@ impl Reconciler {
             if self.in_force == version.number {
                 drop(ready.take());
             }
+            let (_, answers) = self.newest;
+            let waits = self.in_force != version.number && answers > Instant::now();
             let retry = self.retries.next();
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 changed = versions.changed() => changed.map_err(|_closed| ReconcileError::Source)?,
                 changed = network.changed() => changed.map_err(|_closed| netlink::Error::Stopped)?,
                 () = sleep_until(retry.unwrap_or_else(Instant::now).into()), if retry.is_some() => {}
+                () = sleep_until(answers.into()), if waits => {}
                 _ = look.tick() => self.look_at_hooks().await,
             }
         }
@@ -127,7 +137,7 @@ impl Reconciler {
     async fn pass(
         &mut self,
         version: &Version,
-        network: &mut watch::Receiver<Arc<crate::facts::Facts>>,
+        network: &mut watch::Receiver<Arc<Facts>>,
     ) -> Result<(), ReconcileError> {
         let facts = self
             .network
@@ -137,10 +147,16 @@ impl Reconciler {
         let _seen = network.borrow_and_update();
         let desired = Desired::settle(&version.input, self.only.as_deref(), &facts);
         observed::observe_neighbours(&mut self.kernel.write().await.tables, &facts);
-        let change = {
+        let mut change = {
             let kernel = self.kernel.read().await;
             diff::diff(&desired, &kernel.tables, &self.capacity, &mut self.cache)
         };
+        let waits = self.waits_for_neighbours(version, &desired, &facts);
+        if waits {
+            change
+                .ops
+                .retain(|op| matches!(op, Op::ManageNeighbour { .. }));
+        }
         self.retries.retain(|object| match object {
             Object::Maps => true,
             Object::Attachment(interface) => facts.links.contains_key(interface),
@@ -171,12 +187,27 @@ impl Reconciler {
         };
         self.metrics.pass(result, start.elapsed());
         self.metrics.resyncs(self.network.resyncs());
-        if !outcome.maps_failed && self.in_force != version.number {
+        if !waits && !outcome.maps_failed && self.in_force != version.number {
             self.in_force = version.number;
             self.metrics.in_force();
         }
         log(&change.ops, &outcome, version, start.elapsed());
         Ok(())
+    }
+
+    /// Whether a version that is not in force yet should let its neighbours answer first.
+    fn waits_for_neighbours(
+        &mut self,
+        version: &Version,
+        desired: &Desired,
+        facts: &Facts,
+    ) -> bool {
+        let now = Instant::now();
+        if self.newest.0 != version.number {
+            self.newest = (version.number, now + NEIGHBOURS_ANSWER);
+        }
+        let (_, answers) = self.newest;
+        self.in_force != version.number && now < answers && desired.is_resolving(facts)
     }
 
     /// Warns of what has come up since the last pass.

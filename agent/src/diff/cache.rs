@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use udplb_abi::address;
 use udplb_plan::balance::{self, Weighted};
 
+use super::fold::BuildFold;
 use crate::{desired::Upstream, tables::balance::BalanceTable};
 
 /// What decides a table's content: its length, and each upstream that takes part.
@@ -14,7 +15,7 @@ type Key = (u32, Vec<Weighted>);
 #[derive(Debug)]
 pub struct Cache {
     build: fn(u32, &[Weighted]) -> Vec<u8>,
-    tables: HashMap<Key, (BalanceTable, u64)>,
+    tables: HashMap<Key, (BalanceTable, u64), BuildFold>,
     pass: u64,
 }
 
@@ -29,7 +30,7 @@ impl Cache {
     pub(super) fn new(build: fn(u32, &[Weighted]) -> Vec<u8>) -> Self {
         Self {
             build,
-            tables: HashMap::new(),
+            tables: HashMap::default(),
             pass: 0,
         }
     }

@@ -5,6 +5,8 @@ use std::{
     hash::Hash,
 };
 
+use super::fold::BuildFold;
+
 /// A map has no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Full(pub(super) &'static str);
@@ -83,7 +85,7 @@ impl Slots {
 #[derive(Debug)]
 pub(super) struct Pool<K> {
     slots: Slots,
-    known: HashMap<K, u32>,
+    known: HashMap<K, u32, BuildFold>,
     added: Vec<K>,
 }
 
@@ -91,7 +93,7 @@ impl<K: Clone + Eq + Hash> Pool<K> {
     pub(super) fn new(map: &'static str, size: u32) -> Self {
         Self {
             slots: Slots::new(map, size),
-            known: HashMap::new(),
+            known: HashMap::default(),
             added: Vec::new(),
         }
     }

@@ -48,7 +48,7 @@ impl AsRawFd for Folder {
 impl Watch {
     /// Starts to follow; what happens from now on is reported.
     pub(super) fn new(path: &Path) -> Self {
-        let folder = Folder::open(path).and_then(AsyncFd::new);
+        let folder = Folder::open(path).and_then(AsyncFd::register);
         let folder = folder.inspect_err(|error| {
             tracing::debug!(%error, "no inotify; looking at the file every second instead");
         });
