@@ -10,6 +10,7 @@
 //! | the frames that tc lets go, also those that no stack takes | [`capture::Capture::hook`] |
 //! | that frames of any shape go in | [`packet`] and [`traffic::send`] |
 //! | that no datagram of a flow is lost, doubled or out of order | [`traffic::Stream`], [`traffic::Receiver`] |
+//! | what the program says about single frames, and how large it is | [`test_run`] |
 //! | counters | [`scrape`] |
 //! | the product | [`agent::Agent`] |
 //!
@@ -25,5 +26,6 @@ pub mod lab;
 pub mod packet;
 pub mod scrape;
 mod sys;
+pub mod test_run;
 pub mod traffic;
 pub mod wait;

@@ -1,4 +1,6 @@
-//! The few BPF commands that a foreign program takes. IO.
+//! The few BPF commands that foreign programs and test-runs take. IO.
+
+pub(crate) mod run;
 
 use std::{
     io,
@@ -10,10 +12,11 @@ use std::{
 // Commands and types of linux/bpf.h.
 const MAP_CREATE: u32 = 0;
 const MAP_LOOKUP: u32 = 1;
+const MAP_UPDATE: u32 = 2;
 const PROGRAM_LOAD: u32 = 5;
 const LINK_CREATE: u32 = 28;
 const MAP_ARRAY: u32 = 2;
-const PROGRAM_CLASSIFIER: u32 = 3;
+const MAP_PROGRAMS: u32 = 3;
 const TCX_INGRESS: u32 = 46;
 const BEFORE: u32 = 1 << 3;
 
@@ -123,10 +126,44 @@ pub(crate) fn read_counter(map: &OwnedFd) -> io::Result<u64> {
     Ok(unsafe { ptr::read_volatile(&raw const value) })
 }
 
+/// An array with one program, for tail calls.
+pub(crate) fn program_map(program: &OwnedFd) -> io::Result<OwnedFd> {
+    let (key, value, entries) = (4, 4, 1);
+    let map = open(
+        MAP_CREATE,
+        Attributes::default()
+            .set(0, MAP_PROGRAMS)
+            .set(4, key)
+            .set(8, value)
+            .set(12, entries),
+    )?;
+    let (key, value) = (0_u32, program.as_raw_fd());
+    let pointers = Attributes::default()
+        .descriptor(0, &map)
+        .point(8, &raw const key)
+        .point(16, &raw const value);
+    command(MAP_UPDATE, &mut { pointers })?;
+    Ok(map)
+}
+
+/// What a program is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A hook of traffic control.
+    Classifier = 3,
+    /// A device, before there is a packet buffer.
+    Xdp = 6,
+}
+
 /// Loads a tc program.
 pub(crate) fn load_classifier(instructions: &[Instruction]) -> io::Result<OwnedFd> {
+    load(Kind::Classifier, instructions)
+}
+
+/// Loads a program.
+pub(crate) fn load(kind: Kind, instructions: &[Instruction]) -> io::Result<OwnedFd> {
     let attributes = Attributes::default()
-        .set(0, PROGRAM_CLASSIFIER)
+        .set(0, kind as u32)
         .set(4, instructions.len().try_into().unwrap())
         .point(8, instructions.as_ptr())
         .point(16, c"GPL".as_ptr());

@@ -1,0 +1,16 @@
+//! The agent's program on single frames: verdicts, bytes, checksum state, size. Runs the attached program with
+//! the agent's real maps; what it sends as copies goes out to the lab's collectors.
+#![cfg(test)]
+
+#[path = "datapath/noise.rs"]
+mod noise;
+#[path = "datapath/refused.rs"]
+mod refused;
+#[path = "datapath/scene.rs"]
+mod scene;
+#[path = "datapath/size.rs"]
+mod size;
+#[path = "datapath/sums.rs"]
+mod sums;
+#[path = "datapath/verdicts.rs"]
+mod verdicts;

@@ -1,0 +1,137 @@
+//! Random and damaged frames: whatever comes, other people's packets go on as they are.
+
+use udplb_tests::{
+    packet::{Packet, Transport},
+    test_run::Verdict,
+};
+
+use crate::scene::{
+    CLONE, CLONE_MANY, FORWARD, FORWARD_MANY, NODE, Scene, UNUSED, all_kinds, datagram,
+};
+
+const FRAMES: u32 = 200_000;
+const SEED: u64 = 0x0b5e_55ed_5eed_1e55;
+const ETHERNET: usize = 14;
+
+/// Marsaglia's xorshift: the same numbers in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from((self.0 >> 16) % u64::try_from(end).unwrap()).unwrap()
+    }
+
+    fn byte(&mut self) -> u8 {
+        self.below(256).try_into().unwrap()
+    }
+
+    /// Damages a frame at a few places: mostly in its headers, and mostly by little.
+    fn damage(&mut self, frame: &mut Vec<u8>) {
+        for _ in 0..self.below(4) {
+            let end = if self.below(4) == 0 {
+                frame.len()
+            } else {
+                frame.len().min(ETHERNET + 64)
+            };
+            let position = if self.below(8) == 0 {
+                self.below(end)
+            } else {
+                12 + self.below(end - 12)
+            };
+            frame[position] = match self.below(3) {
+                0 => self.byte(),
+                1 => frame[position] ^ 1 << self.below(8),
+                _ => [0, 1, 0xff, 17, 44, 60][self.below(6)],
+            };
+        }
+        match self.below(8) {
+            0 => frame.truncate(ETHERNET + self.below(frame.len() - ETHERNET + 1)),
+            1 => frame.extend((0..=self.below(64)).map(|_| 0)),
+            _ => {}
+        }
+    }
+
+    /// A frame of which only the beginning makes sense.
+    fn nonsense(&mut self, beginning: &[u8]) -> Vec<u8> {
+        let length = beginning.len() + self.below(120);
+        let mut frame = beginning.to_vec();
+        frame.resize_with(length, || self.byte());
+        frame
+    }
+}
+
+/// Whether a frame is a UDP datagram to a forward that consumes, as another parser reads it.
+fn may_be_consumed(scene: &Scene, frame: &[u8]) -> bool {
+    let packet = Packet::parse(frame);
+    let Some(ip) = &packet.ip else { return false };
+    let node = NODE.map(|address| address.trim_matches(['[', ']']).parse().unwrap());
+    let group = packet.destination_mac.0[0] & 1 != 0;
+    (group || packet.destination_mac == scene.lab.host("node").mac("eth0"))
+        && !ip.fragment
+        && node.contains(&ip.destination)
+        && matches!(
+            packet.transport,
+            Transport::Udp {
+                destination: FORWARD | FORWARD_MANY,
+                ..
+            }
+        )
+}
+
+#[test]
+fn noise_harms_nobody() {
+    let scene = Scene::new("datapath-noise");
+    let ports = [CLONE, CLONE_MANY, FORWARD, FORWARD_MANY, UNUSED];
+    let good: Vec<Vec<u8>> = ports
+        .iter()
+        .flat_map(|port| all_kinds(*port))
+        .map(|(_, kind)| scene.frame(&kind))
+        .collect();
+    // Up to the Ethernet type, the IP addresses, the ports.
+    let whole = [0, 1].map(|family| scene.frame(&datagram(family, FORWARD)));
+    let beginnings: Vec<&[u8]> = [(0, 14), (0, 34), (0, 38), (1, 14), (1, 54), (1, 58)]
+        .map(|(family, length): (usize, usize)| &whole[family][..length])
+        .to_vec();
+    let mut numbers = Numbers(SEED);
+    let (mut next, mut consumed, mut refused) = (0, 0, 0);
+    for _ in 0..FRAMES / 1000 {
+        let frames: Vec<Vec<u8>> = (0..1000)
+            .map(|_| {
+                if numbers.below(4) == 0 {
+                    let beginning = beginnings[numbers.below(beginnings.len())];
+                    return numbers.nonsense(beginning);
+                }
+                let mut frame = good[numbers.below(good.len())].clone();
+                numbers.damage(&mut frame);
+                frame
+            })
+            .collect();
+        for (frame, outcome) in frames.iter().zip(scene.program.try_run(&frames)) {
+            let Some(outcome) = outcome else {
+                refused += 1;
+                continue;
+            };
+            match outcome.verdict {
+                Verdict::Next => {
+                    assert_eq!(outcome.frame, *frame, "a packet that goes on was altered");
+                    next += 1;
+                }
+                Verdict::Drop | Verdict::Redirect => {
+                    assert!(
+                        may_be_consumed(&scene, frame),
+                        "not ours, but {:?}: {frame:02x?}",
+                        outcome.verdict
+                    );
+                    consumed += 1;
+                }
+                Verdict::Other(verdict) => panic!("verdict {verdict}: {frame:02x?}"),
+            }
+        }
+    }
+    println!("{next} went on, {consumed} were consumed, {refused} are no packets to the kernel");
+    // Both ways were walked, and most frames got there.
+    assert!(next > FRAMES / 2 && consumed > FRAMES / 20 && refused < FRAMES / 4);
+}
