@@ -1,8 +1,7 @@
 //! The last good input on disk, so that a start without its source still has one. **IO**
 
 use std::{
-    fs::{self, File},
-    io::{self, Write as _},
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -63,18 +62,19 @@ impl LastGood {
 
     /// What was kept, if anything was.
     pub fn load(&self) -> Result<Option<Objects>, StateError> {
-        let text = match fs::read(&self.file) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            read => read.map_err(failed("read", &self.file))?,
-        };
-        let path = self.file.clone();
-        let objects = serde_json::from_slice(&text);
-        objects
-            .map(Some)
-            .map_err(|source| StateError::Content { path, source })
+        match read(&self.file) {
+            Err(error @ StateError::Content { .. }) => match read(&self.previous()) {
+                Ok(Some(objects)) => Ok(Some(objects)),
+                _ => Err(error),
+            },
+            loaded => loaded,
+        }
     }
 
-    /// Keeps an input, in one step: a crash leaves the old one or the new one.
+    /// Keeps an input, in one step: whoever reads finds the old one or the new one.
+    ///
+    /// Nobody waits for the disk, which may be busy for long. Should the power fail before the new one is
+    /// on it, there is the one before.
     pub fn save(&self, objects: &Objects) -> Result<(), StateError> {
         let path = self.file.clone();
         let text =
@@ -86,12 +86,34 @@ impl LastGood {
             fs::create_dir_all(folder).map_err(failed("create", folder))?;
         }
         let new = self.file.with_extension("new");
-        let mut file = File::create(&new).map_err(failed("create", &new))?;
-        file.write_all(&text)
-            .and_then(|()| file.sync_all())
-            .map_err(failed("write", &new))?;
+        fs::write(&new, text).map_err(failed("write", &new))?;
+        let previous = self.previous();
+        let linked = match fs::remove_file(&previous) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => fs::hard_link(&self.file, &previous),
+        };
+        match linked {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            linked => linked.map_err(failed("replace", &previous))?,
+        }
         fs::rename(&new, &self.file).map_err(failed("replace", &self.file))
     }
+
+    fn previous(&self) -> PathBuf {
+        self.file.with_extension("previous")
+    }
+}
+
+fn read(file: &Path) -> Result<Option<Objects>, StateError> {
+    let text = match fs::read(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        read => read.map_err(failed("read", file))?,
+    };
+    let path = file.to_owned();
+    let objects = serde_json::from_slice(&text);
+    objects
+        .map(Some)
+        .map_err(|source| StateError::Content { path, source })
 }
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateError {
@@ -122,7 +144,14 @@ mod tests {
         let loaded = last_good.load().unwrap().unwrap();
         assert_eq!(loaded.forwards, objects.forwards);
         assert_eq!(loaded.config, objects.config);
-        fs::write(folder.join(FILE), "{").unwrap();
+        // The power failed before a new one was on the disk.
+        let (nothing, _) = standalone::plan(&[]);
+        last_good.save(&nothing).unwrap();
+        assert!(last_good.load().unwrap().unwrap().forwards.is_empty());
+        fs::write(folder.join(FILE), "").unwrap();
+        let loaded = last_good.load().unwrap().unwrap();
+        assert_eq!(loaded.forwards, objects.forwards);
+        fs::remove_file(last_good.previous()).unwrap();
         let error = last_good.load().unwrap_err();
         assert!(matches!(error, StateError::Content { .. }), "{error}");
         fs::remove_dir_all(&folder).unwrap();

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use tokio::sync::watch as channel;
+use tokio::{sync::watch as channel, task::spawn_blocking};
 use udplb_api::UdpForward;
 use udplb_plan::standalone::{Standalone, standalone};
 
@@ -36,6 +36,8 @@ pub struct Source {
     path: PathBuf,
     watch: Watch,
     last_good: LastGood,
+    /// What is to be kept once somebody follows.
+    unsaved: Option<Objects>,
     /// The last error, which is not told again and again.
     complaint: Option<String>,
 }
@@ -49,16 +51,19 @@ impl Source {
             path: path.to_owned(),
             watch,
             last_good,
+            unsaved: None,
             complaint: None,
         };
         let version = match file::load(path) {
-            Ok(forwards) => source.take(&forwards, 1),
+            Ok(forwards) => {
+                let (objects, notices) = plan(&forwards);
+                let version = version(&objects, notices, 1);
+                source.unsaved = Some(objects);
+                version
+            }
             Err(error) => {
                 let kept = source.last_good.load().unwrap_or_else(|error| {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "no last good input"
-                    );
+                    tracing::warn!(error = &error as &dyn std::error::Error, "no last good input");
                     None
                 });
                 let Some(objects) = kept else {
@@ -75,28 +80,31 @@ impl Source {
     /// Publishes each new version of the file. What cannot be read changes nothing.
     pub async fn follow(mut self, versions: channel::Sender<Version>) {
         loop {
+            if let Some(objects) = self.unsaved.take() {
+                let last_good = self.last_good.clone();
+                // A failure has been told; a panic has been, too.
+                let _saved = spawn_blocking(move || save(&last_good, &objects)).await;
+            }
             self.watch.changed().await;
-            match file::load(&self.path) {
-                Ok(forwards) => {
+            let number = versions.borrow().number + 1;
+            let path = self.path.clone();
+            let loaded = spawn_blocking(move || {
+                let (objects, notices) = plan(&file::load(&path)?);
+                let version = version(&objects, notices, number);
+                Ok((objects, version))
+            });
+            match loaded.await {
+                Ok(Ok((objects, version))) => {
                     self.complaint = None;
-                    let number = versions.borrow().number + 1;
-                    let version = self.take(&forwards, number);
+                    self.unsaved = Some(objects);
                     if versions.send(version).is_err() {
                         return;
                     }
                 }
-                Err(error) => self.complain(&error),
+                Ok(Err(error)) => self.complain(&error),
+                Err(error) => tracing::error!(%error, "the file is not taken"),
             }
         }
-    }
-
-    fn take(&self, forwards: &[UdpForward], number: u64) -> Version {
-        let (objects, notices) = plan(forwards);
-        if let Err(error) = self.last_good.save(&objects) {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "the next start needs the file");
-        }
-        version(&objects, notices, number)
     }
 
     fn complain(&mut self, error: &LoadError) {
@@ -106,6 +114,13 @@ impl Source {
             tracing::error!(error, "the file is not taken; what ran before goes on");
             self.complaint = Some(text);
         }
+    }
+}
+
+fn save(last_good: &LastGood, objects: &Objects) {
+    if let Err(error) = last_good.save(objects) {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(error, "the next start needs the file");
     }
 }
 

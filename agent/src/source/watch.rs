@@ -7,19 +7,14 @@
 use std::{
     ffi::OsString,
     fs, io,
-    os::{
-        fd::{AsFd as _, AsRawFd, RawFd},
-        unix::fs::MetadataExt as _,
-    },
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    thread,
     time::Duration,
 };
 
-use nix::{
-    errno::Errno,
-    sys::inotify::{AddWatchFlags, InitFlags, Inotify},
-};
-use tokio::{io::unix::AsyncFd, time::sleep};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use tokio::{sync::mpsc, time::sleep};
 
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -29,33 +24,22 @@ type Signature = Option<(u64, u64, (i64, i64), u64)>;
 /// Follows one file.
 pub(super) struct Watch {
     path: PathBuf,
-    folder: Option<AsyncFd<Folder>>,
+    written: mpsc::UnboundedReceiver<()>,
     reported: Signature,
     last_look: Signature,
-}
-
-struct Folder {
-    inotify: Inotify,
-    file: Option<OsString>,
-}
-
-impl AsRawFd for Folder {
-    fn as_raw_fd(&self) -> RawFd {
-        self.inotify.as_fd().as_raw_fd()
-    }
 }
 
 impl Watch {
     /// Starts to follow; what happens from now on is reported.
     pub(super) fn new(path: &Path) -> Self {
-        let folder = Folder::open(path).and_then(AsyncFd::register);
-        let folder = folder.inspect_err(|error| {
-            tracing::debug!(%error, "no inotify; looking at the file every second instead");
-        });
+        let (sender, written) = mpsc::unbounded_channel();
+        if let Err(error) = follow_folder(path, sender) {
+            tracing::warn!(%error, "no inotify; looking at the file every second instead");
+        }
         let signature = signature(path);
         Self {
             path: path.to_owned(),
-            folder: folder.ok(),
+            written,
             reported: signature,
             last_look: signature,
         }
@@ -65,9 +49,11 @@ impl Watch {
     pub(super) async fn changed(&mut self) {
         loop {
             let is_written = tokio::select! {
-                written = written(self.folder.as_ref()) => written,
+                Some(()) = self.written.recv() => true,
                 () = sleep(LOOK) => false,
             };
+            // Several writes are one change.
+            while self.written.try_recv().is_ok() {}
             let now = signature(&self.path);
             let has_settled = now == self.last_look;
             self.last_look = now;
@@ -79,47 +65,29 @@ impl Watch {
     }
 }
 
-impl Folder {
-    fn open(path: &Path) -> io::Result<Self> {
-        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        let events = AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_MOVED_TO;
-        let _watch = inotify.add_watch(folder, events)?;
-        let file = path.file_name().map(OsString::from);
-        Ok(Self { inotify, file })
-    }
-
-    /// Whether the file is among what was written.
-    fn drain(&self) -> io::Result<bool> {
-        let mut is_written = false;
-        loop {
-            match self.inotify.read_events() {
-                Ok(events) => is_written |= events.iter().any(|event| event.name == self.file),
-                Err(Errno::EAGAIN) if is_written => return Ok(true),
-                Err(error) => return Err(error.into()),
+/// Tells of each time that the file was written, from a thread that ends with the receiver: after the
+/// next event, or with the process.
+fn follow_folder(path: &Path, written: mpsc::UnboundedSender<()>) -> io::Result<()> {
+    let inotify = Inotify::init(InitFlags::IN_CLOEXEC)?;
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let events = AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_MOVED_TO;
+    let _watch = inotify.add_watch(folder, events)?;
+    let file = path.file_name().map(OsString::from);
+    let follow = move || {
+        while let Ok(events) = inotify.read_events() {
+            let is_written = events.iter().any(|event| event.name == file);
+            if is_written && written.send(()).is_err() {
+                return;
             }
         }
-    }
-}
-
-/// Waits until something was written in the folder; tells whether it was the file.
-async fn written(folder: Option<&AsyncFd<Folder>>) -> bool {
-    let Some(folder) = folder else {
-        return std::future::pending().await;
     };
-    loop {
-        let Ok(mut guard) = folder.readable().await else {
-            return std::future::pending().await;
-        };
-        match guard.try_io(|folder| folder.get_ref().drain()) {
-            Ok(Ok(is_written)) => return is_written,
-            Ok(Err(_)) => return std::future::pending().await,
-            Err(_would_block) => {}
-        }
-    }
+    let _thread = thread::Builder::new()
+        .name("file".to_owned())
+        .spawn(follow)?;
+    Ok(())
 }
 
 /// None where there is no file.
