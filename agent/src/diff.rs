@@ -16,7 +16,6 @@
 //! version that nobody listens for where need be, until it has been cleaned up.
 
 mod cache;
-mod fold;
 mod host;
 mod ledger;
 mod listeners;

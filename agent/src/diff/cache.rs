@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use udplb_abi::address;
 use udplb_plan::balance::{self, Weighted};
 
-use super::fold::BuildFold;
 use crate::{desired::Upstream, tables::balance::BalanceTable};
 
 /// What decides a table's content: its length, and each upstream that takes part.
@@ -15,7 +14,7 @@ type Key = (u32, Vec<Weighted>);
 #[derive(Debug)]
 pub struct Cache {
     build: fn(u32, &[Weighted]) -> Vec<u8>,
-    tables: HashMap<Key, (BalanceTable, u64), BuildFold>,
+    tables: HashMap<Key, (BalanceTable, u64)>,
     pass: u64,
 }
 
@@ -30,7 +29,7 @@ impl Cache {
     pub(super) fn new(build: fn(u32, &[Weighted]) -> Vec<u8>) -> Self {
         Self {
             build,
-            tables: HashMap::default(),
+            tables: HashMap::new(),
             pass: 0,
         }
     }

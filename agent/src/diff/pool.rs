@@ -5,8 +5,6 @@ use std::{
     hash::Hash,
 };
 
-use super::fold::BuildFold;
-
 /// A map has no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Full(pub(super) &'static str);
@@ -85,7 +83,7 @@ impl Slots {
 #[derive(Debug)]
 pub(super) struct Pool<K> {
     slots: Slots,
-    known: HashMap<K, u32, BuildFold>,
+    known: HashMap<K, u32>,
     added: Vec<K>,
 }
 
@@ -93,7 +91,7 @@ impl<K: Clone + Eq + Hash> Pool<K> {
     pub(super) fn new(map: &'static str, size: u32) -> Self {
         Self {
             slots: Slots::new(map, size),
-            known: HashMap::default(),
+            known: HashMap::new(),
             added: Vec::new(),
         }
     }
