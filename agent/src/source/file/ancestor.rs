@@ -145,10 +145,14 @@ fn forward(
 }
 
 fn target(Target { address, port }: Target) -> Upstream {
-    let is_address = address.parse::<IpAddr>().is_ok();
+    let (address, hostname) = if address.parse::<IpAddr>().is_ok() {
+        (Some(UpstreamAddress(address)), None)
+    } else {
+        (None, Some(Hostname(address)))
+    };
     Upstream {
-        address: is_address.then_some(UpstreamAddress(address.clone())),
-        hostname: (!is_address).then(|| Hostname(address)),
+        address,
+        hostname,
         service: None,
         port: Some(port),
         weight: 1,

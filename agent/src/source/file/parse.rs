@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::Value;
+use serde::Deserialize;
 use udplb_api::{Checker, MAX_FORWARDS_IN_FILE, UdpForward, check};
 
 use super::{
@@ -103,7 +103,15 @@ impl Problems<'_> {
 }
 
 fn forwards(documents: &[Document], problems: &mut Problems<'_>) -> Vec<UdpForward> {
-    let forwards = match documents {
+    let count = match documents {
+        [list] => list.value.as_array().map_or(1, Vec::len),
+        documents => documents.len(),
+    };
+    if let Some(message) = too_many(count) {
+        problems.add(Place::START, "", &message);
+        return Vec::new();
+    }
+    match documents {
         [] => {
             problems.add(
                 Place::START,
@@ -121,15 +129,13 @@ fn forwards(documents: &[Document], problems: &mut Problems<'_>) -> Vec<UdpForwa
                 .filter_map(|document| forward(&checker, document, &mut names, problems))
                 .collect()
         }
-    };
-    if forwards.len() > MAX_FORWARDS_IN_FILE {
-        let message = format!(
-            "the file has {} forwards: write at most {MAX_FORWARDS_IN_FILE}",
-            forwards.len()
-        );
-        problems.add(Place::START, "", &message);
     }
-    forwards
+}
+
+/// What is said about a file of so many forwards, before any of them is looked at.
+pub(super) fn too_many(count: usize) -> Option<String> {
+    (count > MAX_FORWARDS_IN_FILE)
+        .then(|| format!("the file has {count} forwards: write at most {MAX_FORWARDS_IN_FILE}"))
 }
 
 fn forward(
@@ -147,7 +153,7 @@ fn forward(
     if !problems.check(checker, document) {
         return None;
     }
-    let mut forward = match UdpForward::deserialize_from(&document.value) {
+    let mut forward = match UdpForward::deserialize(&document.value) {
         Ok(forward) => forward,
         Err(error) => {
             problems.add_at(document, "", &error.to_string());
@@ -179,15 +185,5 @@ pub(super) fn unique(
     if let Some(earlier) = names.insert(name.to_owned(), line) {
         let message = format!("{name} is there already, in line {earlier}: write another one");
         problems.add_at(document, path, &message);
-    }
-}
-
-trait DeserializeFrom: Sized {
-    fn deserialize_from(value: &Value) -> Result<Self, serde_json::Error>;
-}
-
-impl DeserializeFrom for UdpForward {
-    fn deserialize_from(value: &Value) -> Result<Self, serde_json::Error> {
-        serde::Deserialize::deserialize(value)
     }
 }
