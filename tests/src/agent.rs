@@ -49,11 +49,13 @@ impl Agent {
         }
     }
 
-    /// Starts an agent with this configuration that keeps its kernel state when it stops.
+    /// Starts an agent with this configuration that keeps its kernel state when it stops, and returns when it can
+    /// reach every upstream: before, copies are dropped and counted.
     pub fn start(host: &Host, config: &str) -> Self {
         let mut agent = Self::new(host, &["--keep"]);
         agent.write(config);
         agent.run();
+        agent.settle();
         agent
     }
 
@@ -90,6 +92,17 @@ impl Agent {
             scrape::get(&host, ADDRESS, "/readyz")
                 .ok()
                 .filter(|answer| answer.status == 200)
+        });
+    }
+
+    /// Returns when every upstream is reachable.
+    pub fn settle(&self) {
+        wait::until(PATIENCE, "every upstream to be reachable", || {
+            let metrics = self.metrics();
+            let mut reachable = metrics
+                .matching("udplb_upstream_reachable", &[])
+                .map(|(_, value)| value);
+            reachable.all(|value| value > 0.5).then_some(())
         });
     }
 

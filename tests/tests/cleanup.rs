@@ -137,6 +137,7 @@ fn check(hook: &str) {
     let mut agent = Agent::new(node, &["--keep", "--hook", hook]);
     agent.write(&config());
     agent.run();
+    agent.settle();
     use_it(&lab);
     agent.stop();
     assert_ne!(
@@ -172,6 +173,7 @@ fn an_interrupted_run_cleans_up_behind_itself() {
         let mut agent = Agent::new(node, &[]);
         agent.write(&config());
         agent.run();
+        agent.settle();
         use_it(&lab);
         let status = agent.end(signal);
         assert!(status.success(), "{signal}: {status}");
@@ -188,6 +190,7 @@ fn a_killed_agent_is_cleaned_up_after() {
     let mut agent = Agent::new(node, &[]);
     agent.write(&config());
     agent.run();
+    agent.settle();
     agent.kill();
     use_it(&lab);
     agent.cleanup();

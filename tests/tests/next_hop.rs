@@ -193,6 +193,14 @@ fn every_address_of_the_node_is_ours_while_it_is_there() {
     judge("a new address", times);
 }
 
+/// An agent whose upstreams may be silent.
+fn start_cold(host: &Host, config: &str) -> Agent {
+    let mut agent = Agent::new(host, &["--keep"]);
+    agent.write(config);
+    agent.run();
+    agent
+}
+
 /// Lets a host answer no question for its link-layer address, as if it were not there yet.
 fn fall_silent(host: &Host) {
     drop(host.run(
@@ -219,7 +227,7 @@ fn forward_loses_nothing_to_a_cold_neighbour() {
         let lab = shapes::two_collectors("hops-cold-forward");
         let collector = lab.host("collector1");
         fall_silent(collector);
-        let _agent = Agent::start(
+        let _agent = start_cold(
             lab.host("node"),
             &spec("Forward", "10.0.2.2", "2001:db8:2::2"),
         );
@@ -241,7 +249,7 @@ fn clone_reports_a_cold_neighbour_until_it_answers() {
     let lab = shapes::two_collectors("hops-cold-clone");
     let collector = lab.host("collector1");
     fall_silent(collector);
-    let agent = Agent::start(
+    let agent = start_cold(
         lab.host("node"),
         &spec("Clone", "10.0.2.2", "2001:db8:2::2"),
     );

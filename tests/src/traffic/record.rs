@@ -55,6 +55,8 @@ struct Arrivals {
     distinct: u64,
     duplicated: u64,
     misordered: u64,
+    /// The highest number at each socket: between sockets there is no order to see.
+    highest: BTreeMap<u8, u64>,
     sources: BTreeSet<SocketAddr>,
 }
 
@@ -103,7 +105,6 @@ impl Record {
 impl Arrivals {
     fn add(&mut self, number: u64, source: SocketAddr, place: u8) -> bool {
         self.sources.insert(source);
-        let next = self.next();
         let position = usize::try_from(number).unwrap();
         if self.places.len() <= position {
             self.places.resize(position + 1, None);
@@ -114,7 +115,9 @@ impl Arrivals {
         }
         self.places[position] = Some(place);
         self.distinct += 1;
-        self.misordered += u64::from(number < next);
+        let highest = self.highest.entry(place).or_default();
+        self.misordered += u64::from(number < *highest);
+        *highest = number.max(*highest);
         true
     }
 
@@ -139,7 +142,7 @@ pub struct Report {
     pub lost: u64,
     /// Datagrams that came again.
     pub duplicated: u64,
-    /// Datagrams that came after a later one of their flow.
+    /// Datagrams that came to a socket after a later one of their flow.
     pub misordered: u64,
     /// Datagrams that nobody sent.
     pub strange: u64,
