@@ -144,7 +144,8 @@ impl Reconciler {
             .want(version.input.upstream_addresses())
             .await?;
         let start = Instant::now();
-        let _seen = network.borrow_and_update();
+        // A guard that lived on would keep the watcher from publishing.
+        drop(network.borrow_and_update());
         let desired = Desired::settle(&version.input, self.only.as_deref(), &facts);
         observed::observe_neighbours(&mut self.kernel.write().await.tables, &facts);
         let mut change = {
