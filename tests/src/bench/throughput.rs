@@ -1,0 +1,168 @@
+//! Packets a second on one CPU, from one veth to another. IO.
+//!
+//! The kernel makes packets out of one frame and hands them to the node's `eth0` as its driver would
+//! (`BPF_F_TEST_XDP_LIVE_FRAMES`), so that no sender's system calls are in the numbers. From there everything is as
+//! always: tc, `eth2`, its peer at the collector. There, and behind the programs on the node, a program drops what
+//! comes, so that no stack is measured.
+
+use std::{io, os::fd::OwnedFd, time::Instant};
+
+use super::{
+    numbers::Sample,
+    programs::{self, DROP},
+    scene::{self, Forward, Scene, datagram},
+};
+use crate::{
+    lab::{Host, Lab},
+    sys::bpf::{
+        self,
+        run::{self, Arrival},
+    },
+};
+
+/// Packets of one measurement.
+pub(super) const PACKETS: u32 = 40_000;
+/// Measurements of each subject.
+pub(super) const ROUNDS: usize = 30;
+
+/// One line of the report.
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    /// Millions of packets a second.
+    pub(super) rate: Sample,
+    /// For our program: name of the bare one, and the rate over its rate in the same round.
+    pub(super) against: Option<(&'static str, Sample)>,
+}
+
+const BARE_REDIRECT: &str = "bare redirect";
+const BARE_CLONE: &str = "bare clone";
+
+/// What is measured.
+struct Subject<'a> {
+    name: &'static str,
+    lab: &'a Lab,
+    /// A program that is attached for the measurement only.
+    bare: Option<OwnedFd>,
+    /// Name of what it is compared with.
+    against: Option<&'static str>,
+    frame: Vec<u8>,
+    rates: Vec<f64>,
+}
+
+pub(super) fn measure(scene: &Scene, progress: fn(&str)) -> Vec<Row> {
+    let _drops = [&scene.lab, &scene.bare].map(swallow);
+    let pass = programs::pass().unwrap_or_else(|error| panic!("an XDP program: {error}"));
+    let mut subjects = subjects(scene);
+    let count = subjects.len();
+    for round in 0..ROUNDS {
+        if round % (ROUNDS / 3) == 0 {
+            progress(&format!("  round {round} of {ROUNDS}"));
+        }
+        // Each is first, second and so on equally often.
+        for turn in 0..count {
+            subjects[(round + turn) % count].round(&pass);
+        }
+    }
+    let rates: Vec<(&str, Vec<f64>)> = subjects
+        .iter()
+        .map(|subject| (subject.name, subject.rates.clone()))
+        .collect();
+    let row = |subject: Subject<'_>| {
+        let against = subject.against.map(|name| {
+            let (_, bare) = rates.iter().find(|(other, _)| *other == name).unwrap();
+            let ratios = subject
+                .rates
+                .iter()
+                .zip(bare)
+                .map(|(ours, bare)| ours / bare);
+            (name, Sample::new(ratios.collect()))
+        });
+        Row {
+            name: subject.name,
+            rate: Sample::new(subject.rates),
+            against,
+        }
+    };
+    subjects.into_iter().map(row).collect()
+}
+
+fn subjects(scene: &Scene) -> Vec<Subject<'_>> {
+    let node = scene.bare.host("node");
+    let egress = node.index("eth2");
+    let bare = |name, program: fn(u32) -> io::Result<OwnedFd>| {
+        let program = program(egress).unwrap_or_else(|error| panic!("{name}: {error}"));
+        Subject {
+            name,
+            lab: &scene.bare,
+            bare: Some(program),
+            against: None,
+            frame: scene.frame(&datagram(0, scene::UNUSED)),
+            rates: Vec::new(),
+        }
+    };
+    let ours = |name, against, forward: Forward, family| Subject {
+        name,
+        lab: &scene.lab,
+        bare: None,
+        against: Some(against),
+        frame: scene.frame(&datagram(family, forward.port)),
+        rates: Vec::new(),
+    };
+    vec![
+        bare(BARE_REDIRECT, programs::redirect),
+        ours("Forward, IPv4", BARE_REDIRECT, scene::FORWARD, 0),
+        ours("Forward, IPv6", BARE_REDIRECT, scene::FORWARD, 1),
+        bare(BARE_CLONE, programs::clone),
+        ours("Clone, IPv4", BARE_CLONE, scene::CLONE, 0),
+        ours("Clone, IPv6", BARE_CLONE, scene::CLONE, 1),
+    ]
+}
+
+/// Drops what is left of the packets, on the node behind every other program and at the collector.
+fn swallow(lab: &Lab) -> [OwnedFd; 2] {
+    [("node", false), ("collector2", true)].map(|(host, first)| {
+        let host = lab.host(host);
+        attach(host, &programs::verdict(DROP).unwrap(), first)
+    })
+}
+
+fn attach(host: &Host, program: &OwnedFd, first: bool) -> OwnedFd {
+    let interface = host.index("eth0");
+    host.enter(|| bpf::attach_tcx_ingress(program, interface, first))
+        .unwrap_or_else(|error| panic!("{}: a program on eth0: {error}", host.name()))
+}
+
+impl Subject<'_> {
+    fn round(&mut self, pass: &OwnedFd) {
+        let node = self.lab.host("node");
+        let _link = self
+            .bare
+            .as_ref()
+            .map(|program| attach(node, program, true));
+        let arrival = Arrival {
+            interface: node.index("eth0"),
+            frame: &self.frame,
+            repeat: PACKETS,
+        };
+        let before = sent(node);
+        let seconds = node.enter(|| {
+            let start = Instant::now();
+            run::receive(pass, arrival).unwrap_or_else(|error| panic!("live frames: {error}"));
+            start.elapsed().as_secs_f64()
+        });
+        let sent = sent(node) - before;
+        assert!(
+            (u64::from(PACKETS)..u64::from(PACKETS) + 10).contains(&sent),
+            "{}: {sent} of {PACKETS} packets left the node",
+            self.name
+        );
+        self.rates.push(f64::from(PACKETS) / seconds / 1e6);
+    }
+}
+
+/// Packets that have left by `eth2` and were not refused.
+fn sent(node: &Host) -> u64 {
+    let text = node.ip("-json -statistics link show dev eth2");
+    let links: serde_json::Value = serde_json::from_str(&text).unwrap();
+    links[0]["stats64"]["tx"]["packets"].as_u64().unwrap()
+}
