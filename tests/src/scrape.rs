@@ -15,6 +15,9 @@ pub use text::parse;
 
 use crate::lab::Host;
 
+/// How long a Prometheus server waits unless it is told otherwise.
+const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// A metric's labels.
 pub type Labels = BTreeMap<String, String>;
 
@@ -80,7 +83,7 @@ pub struct Answer {
 /// Requests a page from inside a host; an error where nobody answers.
 pub fn get(host: &Host, address: &str, path: &str) -> std::io::Result<Answer> {
     let mut stream = host.enter(|| TcpStream::connect(address))?;
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    stream.set_read_timeout(Some(SCRAPE_TIMEOUT))?;
     write!(
         stream,
         "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
