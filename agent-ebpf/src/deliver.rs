@@ -150,6 +150,9 @@ fn find<H: Headers>(
         return None;
     }
     let listener = lookup::listener(skb.interface(), port, headers)?;
+    if skb.is_for_many() && lookup::is_unicast_prefix(listener) {
+        return None;
+    }
     let forward = lookup::forward(listener.forward)?;
     if !lookup::takes_source(forward, headers) {
         return None;

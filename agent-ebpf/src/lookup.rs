@@ -5,7 +5,7 @@ use core::ptr::read_volatile;
 use aya_ebpf::maps::lpm_trie::Key;
 use udplb_abi::{
     NONE,
-    address::Address,
+    address::{Address, Family, MAPPED_BITS},
     forward::{ForwardSlot, SOURCE_KEY_BITS, SourceKey},
     listener::{LISTENER_KEY_BITS, ListenerKey, ListenerSlot, PortWord, VlanKey},
 };
@@ -14,6 +14,7 @@ use crate::{
     headers::{Headers, Words},
     maps::{FORWARD_SLOTS, FORWARDS, LISTENER_SLOTS, LISTENERS, PORTS, PREFIXES, SOURCES, VLANS},
     skb::Tag,
+    slots,
 };
 
 const ADDRESS_BITS: u32 = 128;
@@ -65,10 +66,23 @@ pub(crate) fn listener<H: Headers>(
     }
     let slot = PREFIXES.get(&Key::new(LISTENER_KEY_BITS + ADDRESS_BITS, key))?;
     let found = listener_slot(slot)?;
+    // Both families share the trie: `::/0` covers mapped IPv4 addresses, too.
+    let shortest = match H::FAMILY {
+        Family::V4 => MAPPED_BITS,
+        Family::V6 => 0,
+    };
     let same = found.key.interface == key.interface
         && found.key.group == key.group
+        && found.prefix_length >= shortest
         && covers(&found.key.address, found.prefix_length, &key.address);
     same.then_some(found)
+}
+
+/// Whether a listener covers more than one address and none that was named as multicast or broadcast:
+/// those have a source of their own. Such packets are ours only where they were named.
+#[inline(always)]
+pub(crate) fn is_unicast_prefix(listener: &ListenerSlot) -> bool {
+    u32::from(listener.prefix_length) < ADDRESS_BITS && *slots::listener_source(listener) == [0; 4]
 }
 
 #[inline(always)]

@@ -11,7 +11,9 @@ use aya_ebpf::{
 
 use crate::Verdict;
 
-/// `pkt_type` of a frame addressed to another host (`linux/if_packet.h`).
+/// `pkt_type` of frames by their link-layer destination (`linux/if_packet.h`).
+const PACKET_BROADCAST: u32 = 1;
+const PACKET_MULTICAST: u32 = 2;
 const PACKET_OTHERHOST: u32 = 3;
 
 /// The kernel refused.
@@ -99,8 +101,13 @@ impl Skb {
     /// Whether the frame's link-layer destination is another host.
     #[inline(always)]
     pub(crate) fn is_for_another_host(self) -> bool {
-        // Three bits of the word are the packet's type.
         field!(self, pkt_type) == PACKET_OTHERHOST
+    }
+
+    /// Whether the frame's link-layer destination is a group of hosts or all of them.
+    #[inline(always)]
+    pub(crate) fn is_for_many(self) -> bool {
+        matches!(field!(self, pkt_type), PACKET_BROADCAST | PACKET_MULTICAST)
     }
 
     /// The outermost VLAN tag.
