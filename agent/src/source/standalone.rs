@@ -63,7 +63,10 @@ impl Source {
             }
             Err(error) => {
                 let kept = source.last_good.load().unwrap_or_else(|error| {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "no last good input");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "no last good input"
+                    );
                     None
                 });
                 let Some(objects) = kept else {
