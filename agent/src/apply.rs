@@ -12,7 +12,7 @@ use crate::{
     facts::InterfaceIndex,
     kernel::{
         bpf::{
-            HookChoice, MapOpError, Maps, PinDirectory, Program, attachment,
+            self, HookChoice, MapOpError, Maps, PinDirectory, Program, attachment,
             attachment::AttachError,
         },
         neighbours::{self, NeighbourError},
@@ -32,6 +32,19 @@ pub enum Object {
     Attachment(InterfaceIndex),
     /// A neighbour entry.
     Neighbour(InterfaceIndex, IpAddr),
+}
+
+impl Object {
+    /// What an op is about.
+    #[must_use]
+    pub const fn of(op: &Op) -> Self {
+        match *op {
+            Op::Attach { interface } | Op::Detach { interface } => Self::Attachment(interface),
+            Op::ManageNeighbour { interface, address }
+            | Op::ReleaseNeighbour { interface, address } => Self::Neighbour(interface, address),
+            _ => Self::Maps,
+        }
+    }
 }
 
 /// Why an op failed.
@@ -87,7 +100,7 @@ impl Kernel {
     ) -> Outcome {
         let mut outcome = Outcome::default();
         for op in ops {
-            let object = object(op);
+            let object = Object::of(op);
             let is_blocked = outcome.maps_failed && (object == Object::Maps || removes(op));
             if is_blocked || !retries.is_due(&object, Instant::now()) {
                 outcome.postponed += 1;
@@ -133,7 +146,6 @@ impl Kernel {
             | Op::RemoveListener { .. }
             | Op::SetVlan { .. }
             | Op::RemoveVlan { .. }
-            | Op::Grace
             | Op::RemoveSource { .. }
             | Op::RetireUpstream { .. }
             | Op::RemoveRetired { .. }
@@ -141,6 +153,7 @@ impl Kernel {
             | Op::ClearDestinationCounters { .. }
             | Op::ClearUpstreamCounters { .. }
             | Op::RemoveName { .. } => self.maps.apply(op)?,
+            Op::Grace => bpf::grace().await?,
             &Op::Attach { interface } => {
                 let (program, maps, pins) = (&mut self.program, &mut self.maps, &self.pins);
                 attachment::attach(program, maps, pins, self.hook, interface).await?;
@@ -156,15 +169,6 @@ impl Kernel {
             }
         }
         Ok(())
-    }
-}
-
-const fn object(op: &Op) -> Object {
-    match *op {
-        Op::Attach { interface } | Op::Detach { interface } => Object::Attachment(interface),
-        Op::ManageNeighbour { interface, address }
-        | Op::ReleaseNeighbour { interface, address } => Object::Neighbour(interface, address),
-        _ => Object::Maps,
     }
 }
 

@@ -14,7 +14,7 @@ mod read;
 
 pub use hook::{Hook, HookChoice, HookError};
 pub use maps::{Maps, OpenError};
-pub use ops::MapOpError;
+pub use ops::{MapOpError, grace};
 pub use pins::{PinDirectory, PinError};
 pub use program::{LoadError, Program};
 pub use read::ReadError;

@@ -45,6 +45,15 @@ pub enum MapOpError {
     },
 }
 
+/// Waits until every program that runs now has ended. Under load that takes a while: the wait has a
+/// thread of its own, so that the rest of the process goes on.
+pub async fn grace() -> Result<(), MapOpError> {
+    let wait = tokio::task::spawn_blocking(mapped::wait_for_running_programs);
+    wait.await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
+        .map_err(|source| MapOpError::Grace { source })
+}
+
 impl Maps {
     /// Carries out one op.
     pub fn apply(&mut self, op: &Op) -> Result<(), MapOpError> {
@@ -119,9 +128,6 @@ impl Maps {
             }
             Op::SetVlan { key, device } => refused(map::VLANS, self.vlans.insert(key, device, ANY)),
             Op::RemoveVlan { key } => removed(map::VLANS, self.vlans.remove(key)),
-            Op::Grace => {
-                mapped::wait_for_running_programs().map_err(|source| MapOpError::Grace { source })
-            }
             Op::RetireUpstream {
                 destination,
                 counters,
@@ -141,6 +147,7 @@ impl Maps {
             Op::RemoveName { id } => removed(map::NAMES, self.names.remove(id)),
             Op::Attach { .. }
             | Op::Detach { .. }
+            | Op::Grace
             | Op::ManageNeighbour { .. }
             | Op::ReleaseNeighbour { .. } => Err(MapOpError::NotAMap {
                 op: format!("{op:?}"),
