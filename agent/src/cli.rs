@@ -6,7 +6,7 @@ mod status;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use nix::unistd::Uid;
 
 use run::Run;
@@ -17,9 +17,14 @@ use run::Run;
     name = "udplb-agent",
     version,
     args_conflicts_with_subcommands = true,
+    disable_help_flag = true,
+    disable_help_subcommand = true,
     after_help = "Without a command, flags are those of `run`: udplb-agent -d -i ens3"
 )]
 pub struct Cli {
+    /// Print this help.
+    #[arg(short, long, global = true, action = ArgAction::HelpShort)]
+    help: Option<bool>,
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]

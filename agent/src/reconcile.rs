@@ -158,11 +158,8 @@ impl Reconciler {
                 .ops
                 .retain(|op| matches!(op, Op::ManageNeighbour { .. }));
         }
-        self.retries.retain(|object| match object {
-            Object::Maps => true,
-            Object::Attachment(interface) => facts.links.contains_key(interface),
-            Object::Neighbour(interface, _) => facts.links.contains_key(interface),
-        });
+        let wanted: BTreeSet<Object> = change.ops.iter().map(Object::of).collect();
+        self.retries.retain(|object| wanted.contains(object));
         let outcome = if change.ops.is_empty() {
             Outcome::default()
         } else {

@@ -13,7 +13,7 @@ use crate::{
 
 /// Remove everything that udplb left in the kernel, and nothing else.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Example: udplb-agent cleanup")]
+#[command(disable_help_flag = true, after_help = "Example: udplb-agent cleanup")]
 pub(super) struct Cleanup {
     #[command(flatten)]
     pins: Pins,

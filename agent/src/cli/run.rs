@@ -39,7 +39,7 @@ const MIB: u32 = 1 << 20;
 #[command(after_help = "Example: udplb-agent run -c forwards.yaml -i eth0\n\
                   Ending it with Ctrl-C or SIGTERM takes everything down; --keep leaves it forwarding.")]
 pub(super) struct Run {
-    /// UdpForward documents, or the older config.yaml format.
+    /// Documents of kind `UdpForward`, or the older format of config.yaml.
     #[arg(short, long, value_name = "FILE", default_value = "config.yaml")]
     config: PathBuf,
     /// Interface to listen on, instead of the forwards' own; a glob; may be repeated.
@@ -107,14 +107,13 @@ impl Run {
         let metrics = Metrics::register(&registry, &kernel)?;
         let ready = Ready::new();
         let guard = ready.wait_for("datapath");
-        let served = stop.child_token();
-        let server = tokio::spawn(endpoints.serve(registry, ready, served.clone()));
+        let http = tokio::spawn(endpoints.serve(registry, ready, stop.child_token()));
 
         let (versions, receiver) = watch::channel(version);
         let source = tokio::spawn(source.follow(versions));
         let only = (!self.interfaces.is_empty()).then_some(self.interfaces);
         let reconciler = Reconciler::new(Arc::clone(&kernel), network, only, capacity, metrics);
-        let ended = until(reconciler.run(receiver, guard, stop.clone()), server, &stop).await;
+        let ended = until(reconciler.run(receiver, guard, stop.clone()), http, &stop).await;
         source.abort();
         ended?;
         if self.keep {
@@ -166,7 +165,7 @@ impl Run {
 /// Runs the loop while the endpoints are served. Neither may end before it is told to.
 async fn until(
     reconcile: impl Future<Output = Result<(), reconcile::ReconcileError>>,
-    mut server: tokio::task::JoinHandle<Result<(), udplb_process::http::Error>>,
+    mut http: tokio::task::JoinHandle<Result<(), udplb_process::http::Error>>,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let reconcile = std::pin::pin!(reconcile);
@@ -174,10 +173,10 @@ async fn until(
         ended = reconcile => {
             ended?;
             // Open requests are answered first.
-            server.await??;
+            http.await??;
         }
-        served = &mut server => {
-            served??;
+        ended = &mut http => {
+            ended??;
             anyhow::ensure!(stop.is_cancelled(), "HTTP is no longer served");
         }
     }

@@ -9,7 +9,10 @@ use crate::{kernel::bpf::Maps, status::Status as Report};
 
 /// Show what is attached, each upstream's next hop, and counters; works with no agent running.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Example: udplb-agent status --output json")]
+#[command(
+    disable_help_flag = true,
+    after_help = "Example: udplb-agent status --output json"
+)]
 pub(super) struct Status {
     #[command(flatten)]
     pins: Pins,

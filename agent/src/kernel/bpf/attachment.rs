@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use aya::{maps::MapError, programs::ProgramError};
+use aya::programs::ProgramError;
 use thiserror::Error;
 use udplb_abi::{
     counters::InterfaceCounters,
@@ -47,7 +47,7 @@ pub enum AttachError {
     #[error(transparent)]
     Program(#[from] LoadError),
     #[error("failed to ask for the identity of our program")]
-    Identity(#[source] ProgramError),
+    Identity(#[source] Box<ProgramError>),
 }
 
 /// Where our program sits.
@@ -67,7 +67,10 @@ pub async fn look(
     maps: &Maps,
     pins: &PinDirectory,
 ) -> Result<Hooks, AttachError> {
-    let info = program.ethernet()?.info().map_err(AttachError::Identity)?;
+    let info = program
+        .ethernet()?
+        .info()
+        .map_err(|error| AttachError::Identity(error.into()))?;
     let mut hooks = Hooks {
         pinned: pinned(pins)?,
         ..Hooks::default()
@@ -149,12 +152,12 @@ pub async fn detach(
     interface: InterfaceIndex,
 ) -> Result<(), AttachError> {
     hook::detach_tcx(interface, &pins.link(interface))?;
-    if let Some(record) = maps.attachment(interface)? {
-        if record.hook == HOOK_CLSACT {
-            hook::detach_clsact(interface)?;
-            if record.created_qdisc != 0 {
-                qdisc::remove_empty_clsact(interface).await?;
-            }
+    if let Some(record) = maps.attachment(interface)?
+        && record.hook == HOOK_CLSACT
+    {
+        hook::detach_clsact(interface)?;
+        if record.created_qdisc != 0 {
+            qdisc::remove_empty_clsact(interface).await?;
         }
     }
     removed(
@@ -215,7 +218,6 @@ impl Maps {
 
     fn clear_interface(&mut self, interface: InterfaceIndex) -> Result<(), MapOpError> {
         let cleared = zeros::<InterfaceCounters>()
-            .map_err(MapError::from)
             .and_then(|zeros| self.interface_counters.insert(&interface, zeros, ANY));
         refused(map::INTERFACE_COUNTERS, cleared)
     }

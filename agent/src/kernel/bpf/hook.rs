@@ -44,7 +44,7 @@ pub enum HookError {
         interface: u32,
         /// Why.
         #[source]
-        source: ProgramError,
+        source: Box<ProgramError>,
     },
     /// The link could not be pinned.
     #[error("failed to pin the TCX link of interface {interface}")]
@@ -89,7 +89,7 @@ pub enum HookError {
         interface: u32,
         /// Why.
         #[source]
-        source: ProgramError,
+        source: Box<ProgramError>,
     },
     /// Somebody's filter has our priority and handle, and we have no record of it.
     #[error(
@@ -100,6 +100,22 @@ pub enum HookError {
         /// Index of the interface.
         interface: u32,
     },
+}
+
+impl HookError {
+    fn tcx(interface: u32) -> impl Fn(ProgramError) -> Self {
+        move |source| Self::Tcx {
+            interface,
+            source: Box::new(source),
+        }
+    }
+
+    fn filter(interface: u32) -> impl Fn(ProgramError) -> Self {
+        move |source| Self::Filter {
+            interface,
+            source: Box::new(source),
+        }
+    }
 }
 
 impl Hook {
@@ -138,7 +154,7 @@ pub(super) fn attach_tcx(
         match program.attach_to_link(link) {
             Ok(id) => return keep(program, interface, id).map(drop),
             Err(error) if is_dead(&error) => unpin(interface, pin)?,
-            Err(source) => return Err(HookError::Tcx { interface, source }),
+            Err(error) => return Err(HookError::tcx(interface)(error)),
         }
     }
     let id = program
@@ -149,7 +165,7 @@ pub(super) fn attach_tcx(
                 order: LinkOrder::default(),
             },
         )
-        .map_err(|source| HookError::Tcx { interface, source })?;
+        .map_err(HookError::tcx(interface))?;
     let _pinned = keep(program, interface, id)?
         .pin(pin)
         .map_err(|source| HookError::Pin { interface, source })?;
@@ -162,9 +178,7 @@ fn keep(
     interface: u32,
     id: aya::programs::tc::SchedClassifierLinkId,
 ) -> Result<FdLink, HookError> {
-    let link = program
-        .take_link(id)
-        .map_err(|source| HookError::Tcx { interface, source })?;
+    let link = program.take_link(id).map_err(HookError::tcx(interface))?;
     link.try_into()
         .map_err(|source| HookError::Link { interface, source })
 }
@@ -211,7 +225,7 @@ pub(super) fn attach_clsact(
     program: &mut SchedClassifier,
     interface: u32,
 ) -> Result<(), HookError> {
-    let failed = |source| HookError::Filter { interface, source };
+    let failed = HookError::filter(interface);
     let created = program.attach(
         NetworkInterface::Index(interface),
         TcAttach::Netlink {
@@ -226,11 +240,11 @@ pub(super) fn attach_clsact(
     let id = match created {
         Err(ProgramError::TcError(error)) if exists(&error) => program
             .attach_to_link(filter(interface).map_err(|error| failed(error.into()))?)
-            .map_err(failed)?,
-        created => created.map_err(failed)?,
+            .map_err(&failed)?,
+        created => created.map_err(&failed)?,
     };
     // Dropping the link would remove the filter.
-    std::mem::forget(program.take_link(id).map_err(failed)?);
+    std::mem::forget(program.take_link(id).map_err(&failed)?);
     Ok(())
 }
 
@@ -250,7 +264,7 @@ pub(super) fn detach_clsact(interface: u32) -> Result<(), HookError> {
         {
             Ok(())
         }
-        Err(source) => Err(HookError::Filter { interface, source }),
+        Err(error) => Err(HookError::filter(interface)(error)),
     }
 }
 

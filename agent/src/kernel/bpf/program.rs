@@ -31,7 +31,7 @@ pub enum LoadError {
         path: std::path::PathBuf,
         /// Why.
         #[source]
-        source: EbpfError,
+        source: Box<EbpfError>,
     },
     /// The kernel refused the program.
     #[error("the kernel refused the eBPF program {name}")]
@@ -40,7 +40,7 @@ pub enum LoadError {
         name: &'static str,
         /// Why; holds the verifier's log.
         #[source]
-        source: ProgramError,
+        source: Box<ProgramError>,
     },
     /// The pinned maps could not be opened.
     #[error("failed to open the BPF maps")]
@@ -78,14 +78,9 @@ impl Program {
         }
         let mut object = loader.load(OBJECT).map_err(|source| LoadError::Maps {
             path: maps.to_owned(),
-            source,
+            source: Box::new(source),
         })?;
-        classifier(&mut object)?
-            .load()
-            .map_err(|source| LoadError::Refused {
-                name: ETHERNET,
-                source,
-            })?;
+        classifier(&mut object)?.load().map_err(refused)?;
         Ok(Self { object })
     }
 
@@ -100,10 +95,14 @@ fn classifier(object: &mut Ebpf) -> Result<&mut SchedClassifier, LoadError> {
         .program_mut(ETHERNET)
         .ok_or(LoadError::NoProgram)?
         .try_into()
-        .map_err(|source| LoadError::Refused {
-            name: ETHERNET,
-            source,
-        })
+        .map_err(refused)
+}
+
+fn refused(source: ProgramError) -> LoadError {
+    LoadError::Refused {
+        name: ETHERNET,
+        source: Box::new(source),
+    }
 }
 
 /// Entries of every map. `PORTS` is one value that holds a word for each port.
