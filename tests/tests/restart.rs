@@ -106,8 +106,8 @@ impl Scene {
         let pace = Pace::Window(WINDOW, vec![forwarded.progress()]);
         let steady = Stream::start(lab.host("sender"), &flows(515), pace);
         Self {
-            lab,
             agent,
+            lab,
             moving,
             steady,
             local,
