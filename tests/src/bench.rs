@@ -70,11 +70,12 @@ pub fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Keeps this thread and those that it starts on one CPU, the last one.
+/// Keeps this thread and those that it starts on one CPU, the last one, before other programs.
 fn pin() -> usize {
     let all = std::thread::available_parallelism().unwrap().get();
     let mut one = CpuSet::new();
     one.set(all - 1).unwrap();
     sched_setaffinity(Pid::from_raw(0), &one).unwrap();
+    crate::sys::raise_priority().unwrap();
     all - 1
 }

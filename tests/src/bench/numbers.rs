@@ -16,6 +16,10 @@ impl Sample {
         self.0[0]
     }
 
+    pub(super) fn maximum(&self) -> f64 {
+        self.percentile(100)
+    }
+
     pub(super) fn median(&self) -> f64 {
         self.percentile(50)
     }

@@ -72,9 +72,27 @@ pub(super) fn clone(interface: u32) -> io::Result<OwnedFd> {
     ])
 }
 
-/// Hands frames to the stack of the interface that they are said to come from.
-pub(super) fn pass() -> io::Result<OwnedFd> {
-    bpf::load(Kind::Xdp, &[set(0, XDP_PASS), EXIT])
+/// Hands frames to the interface that they are said to come from. The kernel uses their memory again and again, so
+/// their beginning is written anew each time.
+pub(super) fn pass(beginning: &[u8]) -> io::Result<OwnedFd> {
+    const LOAD_WORD: u8 = 0x61;
+    const STORE_WORD: u8 = 0x62;
+    const SKIP_IF_GREATER: u8 = 0x2d;
+    let words = beginning.as_chunks::<4>().0;
+    let skipped = i16::try_from(words.len()).unwrap();
+    // Registers 2 and 3: where the frame begins and ends.
+    let mut program = vec![
+        I::new(LOAD_WORD, 2, 1, 0, 0),
+        I::new(LOAD_WORD, 3, 1, 4, 0),
+        copy(4, 2),
+        add(4, i32::from(skipped) * 4),
+        I::new(SKIP_IF_GREATER, 4, 3, skipped, 0),
+    ];
+    for (word, offset) in words.iter().zip((0..).step_by(4)) {
+        program.push(I::new(STORE_WORD, 2, 0, offset, i32::from_ne_bytes(*word)));
+    }
+    program.extend([set(0, XDP_PASS), EXIT]);
+    bpf::load(Kind::Xdp, &program)
 }
 
 /// Calls what any rewrite through the kernel's functions calls: load all headers, store them up to UDP's, store a

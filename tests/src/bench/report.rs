@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{
     Results,
     machine::Machine,
+    numbers::Sample,
     throughput,
     time::{self, Row},
 };
@@ -29,8 +30,9 @@ fn machine(machine: &Machine, cpu: usize) -> String {
         others,
         stolen,
     } = machine;
-    let mut text =
-        format!("{processor}, {processors} CPUs, kernel {kernel}; measured on CPU {cpu}\n");
+    let mut text = format!(
+        "{processor}, {processors} CPUs, kernel {kernel}; measured on CPU {cpu}, at the highest priority\n"
+    );
     let quiet = if others + stolen < QUIET {
         "the machine was quiet"
     } else {
@@ -136,42 +138,53 @@ fn further(rows: &[Row]) -> Vec<(&'static str, [f64; 2])> {
 fn throughput(rows: &[throughput::Row]) -> String {
     let mut text = "
 Millions of packets a second on one CPU, veth to veth
-                      middle  (10–90 %)      ratio  (10–90 %)
+                     fastest  middle  (10–90 %)    ratio: fastest  middle  (10–90 %)
 "
     .to_owned();
-    for row in rows {
-        let rate = &row.rate;
-        write!(
-            text,
-            "  {:<18}{:>8.2}  ({:.2}–{:.2})",
-            row.name,
+    for throughput::Row {
+        name,
+        rate,
+        against,
+    } in rows
+    {
+        let mut line = format!(
+            "  {name:<18}{:>8.2}{:>8.2}  {:<18}",
+            rate.maximum(),
             rate.median(),
-            rate.percentile(10),
-            rate.percentile(90)
-        )
-        .unwrap();
-        if let Some((name, ratio)) = &row.against {
+            spread(rate)
+        );
+        if let Some(ratio) = against {
             write!(
-                text,
-                "   {:>8.2}  ({:.2}–{:.2}) of {name}",
-                ratio.median(),
-                ratio.percentile(10),
-                ratio.percentile(90)
+                line,
+                "{:>8.2}{:>8.2}  {} of {}",
+                ratio.fastest,
+                ratio.rounds.median(),
+                spread(&ratio.rounds),
+                ratio.name
             )
             .unwrap();
         }
-        text.push('\n');
+        writeln!(text, "{}", line.trim_end()).unwrap();
     }
     writeln!(
         text,
         "
-  {} rounds of {} packets of 64 bytes (84 with IPv6), in turn; ratios within a round. One CPU does everything: the
-  kernel makes packets out of a frame at the node's eth0 (no sender's system calls), tc, eth2, and a drop at its peer.",
+  {} rounds of {} packets of 64 bytes (84 with IPv6), in turn; ratios of the fastest rounds, and within each round.
+  One CPU does everything: the kernel makes packets out of a frame at the node's eth0 (no sender's system calls), tc,
+  eth2, and a drop at its peer. Each of those costs the bare programs the same.",
         throughput::ROUNDS,
         throughput::PACKETS,
     )
     .unwrap();
     text
+}
+
+fn spread(sample: &Sample) -> String {
+    format!(
+        "({:.2}–{:.2})",
+        sample.percentile(10),
+        sample.percentile(90)
+    )
 }
 
 pub(super) fn json(results: &Results) -> Value {
@@ -201,19 +214,30 @@ pub(super) fn json(results: &Results) -> Value {
             })
         })
     });
+    let sample = |sample: &Sample| {
+        json!({
+            "middle": sample.median(),
+            "percentile_10": sample.percentile(10),
+            "percentile_90": sample.percentile(90),
+            "fastest": sample.maximum(),
+        })
+    };
+    let comparison = |ratio: &throughput::Comparison| {
+        json!({
+            "with": ratio.name,
+            "fastest": ratio.fastest,
+            "rounds": {
+                "middle": ratio.rounds.median(),
+                "percentile_10": ratio.rounds.percentile(10),
+                "percentile_90": ratio.rounds.percentile(90),
+            },
+        })
+    };
     let rates = results.throughput.iter().map(|row| {
-        let sample = |sample: &super::numbers::Sample| {
-            json!({
-                "middle": sample.median(),
-                "percentile_10": sample.percentile(10),
-                "percentile_90": sample.percentile(90),
-            })
-        };
         json!({
             "case": row.name,
             "million_packets_per_second": sample(&row.rate),
-            "against": row.against.as_ref().map(|(name, _)| name),
-            "ratio": row.against.as_ref().map(|(_, ratio)| sample(ratio)),
+            "ratio": row.against.as_ref().map(comparison),
         })
     });
     json!({
@@ -229,7 +253,7 @@ pub(super) fn json(results: &Results) -> Value {
             "rounds": time::ROUNDS,
             "repeat": time::REPEAT,
             "empty_program": time.baselines.empty.minimum(),
-            "empty_program_behind_restore": time.baselines.restored.each_ref().map(super::numbers::Sample::minimum),
+            "empty_program_behind_restore": time.baselines.restored.each_ref().map(Sample::minimum),
             "cases": time.rows.iter().chain([&time.reference]).flat_map(cells).chain(further).collect::<Vec<_>>(),
         },
         "throughput": {

@@ -67,6 +67,10 @@ impl Attributes {
         self
     }
 
+    fn get(&self, offset: usize) -> u32 {
+        u32::from_ne_bytes(*self.0[offset..].first_chunk().unwrap())
+    }
+
     fn point<T>(mut self, offset: usize, to: *const T) -> Self {
         let address = u64::try_from(to.expose_provenance()).unwrap();
         self.0[offset..offset + 8].copy_from_slice(&address.to_ne_bytes());
@@ -191,7 +195,5 @@ pub(crate) fn count_tcx_ingress(interface: u32) -> io::Result<u32> {
     const COUNT: usize = 24;
     let mut attributes = Attributes::default().set(0, interface).set(4, TCX_INGRESS);
     command(QUERY, &mut attributes)?;
-    Ok(u32::from_ne_bytes(
-        *attributes.0[COUNT..].first_chunk().unwrap(),
-    ))
+    Ok(attributes.get(COUNT))
 }

@@ -107,6 +107,7 @@ fn headers_that_contradict_themselves_are_let_go() {
                 let length = whole.len() - ETHERNET - 40;
                 let words = |value: usize| u16::try_from(value).unwrap().to_be_bytes();
                 frames.extend([
+                    lie(ip, &[0x50]),
                     lie(ip + 4, &words(length - 1)),
                     lie(ip + 4, &words(length + 33)),
                     lie(ip + 4, &[0, 0]),
@@ -117,7 +118,7 @@ fn headers_that_contradict_themselves_are_let_go() {
                     &scene,
                     &format!("{frame:02x?}"),
                     "malformed",
-                    &[frame.clone()],
+                    std::slice::from_ref(&frame),
                 );
             }
         }

@@ -77,9 +77,9 @@ impl Scene {
         });
         let program = TestRun::of(lab.host("node"), "eth0");
         Self {
-            lab,
-            agent,
             program,
+            agent,
+            lab,
         }
     }
 

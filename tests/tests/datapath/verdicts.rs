@@ -12,6 +12,8 @@ use crate::scene::{
     target,
 };
 
+/// Type of a frame.
+const ARP: u16 = 0x0806;
 /// Numbers of protocols.
 const ICMP: u8 = 1;
 const TCP: u8 = 6;
@@ -39,7 +41,6 @@ fn what_is_not_ours_goes_on_untouched() {
             }));
             let other_host = Ethernet::new(node.source, Mac([0x02, 1, 2, 3, 4, 5]));
             frames.push(ours.frame(&other_host));
-            const ARP: u16 = 0x0806;
             frames.push(node.frame(ARP, &ours.packet()));
         }
     }
