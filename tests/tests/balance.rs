@@ -61,7 +61,7 @@ impl Scene {
         let lab = shapes::on_switch(name, 16);
         let agent = Agent::start(lab.host("node"), config);
         let copies = Capture::link(lab.host("collector1"), "eth0");
-        Self { lab, agent, copies }
+        Self { agent, lab, copies }
     }
 
     /// Sends one datagram of each flow and returns where they went.

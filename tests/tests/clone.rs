@@ -48,8 +48,8 @@ impl Scene {
         let collectors =
             ["collector1", "collector2"].map(|name| Capture::link(lab.host(name), "eth0"));
         Self {
-            lab,
             agent,
+            lab,
             stack,
             collectors,
         }

@@ -151,9 +151,13 @@ fn as_wrong_as(sent: &Udp, copy: &Udp) -> Checksum {
 }
 
 fn document(port: u16) -> String {
+    let addresses = NODE
+        .map(|address| format!("'{}'", address.trim_matches(['[', ']'])))
+        .join(", ");
     let action = if port < 1000 { "Clone" } else { "Forward" };
-    let mut spec =
-        format!("  match: {{ports: [{{port: {port}}}]}}\n  action: {action}\n  destinations:\n");
+    let mut spec = format!(
+        "  match: {{addresses: [{addresses}], ports: [{{port: {port}}}]}}\n  action: {action}\n  destinations:\n"
+    );
     for number in 0..destinations(port) {
         let upstreams = COLLECTORS[collector(number)].map(|address| {
             let address: IpAddr = address.trim_matches(['[', ']']).parse().unwrap();
