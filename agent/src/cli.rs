@@ -19,10 +19,12 @@ use run::Run;
     args_conflicts_with_subcommands = true,
     disable_help_flag = true,
     disable_help_subcommand = true,
-    after_help = "Without a command, flags are those of `run`: udplb-agent -d -i ens3"
+    help_template = "{about}\n\n{usage-heading} udplb-agent <COMMAND> [OPTIONS]\n\n{subcommands}\n\n\
+                     Each command has --help. Flags without a command are those of `run`:\n  \
+                     udplb-agent -d -i ens3"
 )]
 pub struct Cli {
-    /// Print this help.
+    /// Print this help
     #[arg(short, long, global = true, action = ArgAction::HelpShort)]
     help: Option<bool>,
     #[command(subcommand)]
@@ -33,18 +35,18 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the forwards of a file, and follow its changes.
+    /// Run the forwards of a file, and follow its changes
     Run(Run),
-    /// Show what is attached, each upstream's next hop, and counters; works with no agent running.
+    /// Show attachments, upstreams and counters, also while no agent runs
     Status(status::Status),
-    /// Remove everything that udplb left in the kernel, and nothing else.
+    /// Remove everything that udplb left in the kernel, and nothing else
     Cleanup(cleanup::Cleanup),
 }
 
 /// Which kernel state is meant.
 #[derive(Clone, Debug, Args)]
 struct Pins {
-    /// Folder on a BPF file system where maps and links outlive the process.
+    /// Where maps and links outlive the process
     #[arg(long, value_name = "FOLDER", default_value = "/sys/fs/bpf/udplb")]
     pin_dir: PathBuf,
 }
@@ -85,4 +87,45 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
         .worker_threads(2)
         .enable_all()
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn flags_without_a_command_mean_run() {
+        let cli = Cli::try_parse_from(["udplb-agent", "-d", "-i", "ens3"]).unwrap();
+        assert!(cli.command.is_none());
+        let words = ["udplb-agent", "run", "-d", "-i", "ens3"];
+        let Some(Command::Run(run)) = Cli::try_parse_from(words).unwrap().command else {
+            panic!("not run");
+        };
+        assert_eq!(format!("{run:?}"), format!("{:?}", cli.run));
+        let _unknown = Cli::try_parse_from(["udplb-agent", "-d", "status"]).unwrap_err();
+        let _blank = Cli::try_parse_from(["udplb-agent", "-i", "a b"]).unwrap_err();
+    }
+
+    #[test]
+    fn help_fits_a_screen_and_has_an_example() {
+        let mut cli = Cli::command();
+        cli.build();
+        let names: Vec<String> = cli
+            .get_subcommands()
+            .map(|command| command.get_name().to_owned())
+            .collect();
+        let mut pages = vec![cli.render_help().to_string()];
+        for name in names {
+            let command = cli.find_subcommand_mut(&name).unwrap();
+            pages.push(command.render_help().to_string());
+        }
+        assert_eq!(pages.len(), 4);
+        for page in pages {
+            assert!(page.lines().count() <= 24, "{page}");
+            assert!(page.contains("udplb-agent "), "{page}");
+            assert!(page.lines().all(|line| line.len() <= 100), "{page}");
+        }
+    }
 }

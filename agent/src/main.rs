@@ -1,7 +1,19 @@
 //! The node agent.
 
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
 use clap::Parser as _;
 
-fn main() -> anyhow::Result<()> {
-    udplb_agent::cli::Cli::parse().execute()
+fn main() -> ExitCode {
+    match udplb_agent::cli::Cli::parse().execute() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Where nobody can read it, the exit code has to do.
+            let _written = writeln!(io::stderr(), "udplb-agent: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

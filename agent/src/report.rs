@@ -1,5 +1,8 @@
 //! What runs, by name: the tables and the counters taken together, for metrics and `status`. **pure**
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use udplb_abi::{

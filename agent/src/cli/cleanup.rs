@@ -11,13 +11,13 @@ use crate::{
     kernel::bpf::{Maps, OpenError, PinDirectory},
 };
 
-/// Remove everything that udplb left in the kernel, and nothing else.
+/// Remove everything that udplb left in the kernel, and nothing else
 #[derive(Clone, Debug, Args)]
 #[command(disable_help_flag = true, after_help = "Example: udplb-agent cleanup")]
 pub(super) struct Cleanup {
     #[command(flatten)]
     pins: Pins,
-    /// How to say what was removed.
+    /// How to print what was removed
     #[arg(long, value_enum, default_value_t)]
     output: Output,
 }

@@ -34,43 +34,43 @@ use crate::{
 
 const MIB: u32 = 1 << 20;
 
-/// Run the forwards of a file, and follow its changes.
+/// Run the forwards of a file, and follow its changes
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Example: udplb-agent run -c forwards.yaml -i eth0\n\
                   Ending it with Ctrl-C or SIGTERM takes everything down; --keep leaves it forwarding.")]
 pub(super) struct Run {
-    /// Documents of kind `UdpForward`, or the older format of config.yaml.
+    /// Forwards to run
     #[arg(short, long, value_name = "FILE", default_value = "config.yaml")]
     config: PathBuf,
-    /// Interface to listen on, instead of the forwards' own; a glob; may be repeated.
+    /// Listen here instead of where the forwards say; repeatable
     #[arg(short, long = "interface", value_name = "NAME", value_parser = interface)]
     interfaces: Vec<InterfacePattern>,
-    /// Log every change of the kernel.
+    /// Log every change of the kernel
     #[arg(short, long)]
     debug: bool,
-    /// Leave everything in the kernel when ending.
+    /// Leave everything in the kernel when ending
     #[arg(long)]
     keep: bool,
     #[command(flatten)]
     pins: Pins,
-    /// Folder for the last good input, used when the file cannot be read.
+    /// Where the last good input is kept
     #[arg(long, value_name = "FOLDER", default_value = "/var/lib/udplb")]
     state_dir: PathBuf,
-    /// Where to serve /metrics, /livez and /readyz.
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "0.0.0.0:9465")]
+    /// Serves /metrics, /livez, /readyz
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9465")]
     http_address: SocketAddr,
-    /// How to attach to interfaces.
+    /// How to attach
     #[arg(long, value_enum, default_value_t)]
     hook: HookChoice,
-    /// Forwards to make room for, when the maps are created.
+    /// Room for forwards in new maps
     #[arg(long, value_name = "N", default_value_t = DEFAULT_FORWARDS,
           value_parser = clap::value_parser!(u32).range(1..=65_536))]
     max_forwards: u32,
-    /// Memory for balance tables, when the maps are created.
+    /// Room for balance tables in new maps
     #[arg(long, value_name = "MIB", default_value_t = DEFAULT_TABLE_BYTES / MIB,
           value_parser = clap::value_parser!(u32).range(1..=2_048))]
     table_memory: u32,
-    /// How to log.
+    /// How to log
     #[arg(long, value_enum, default_value_t)]
     output: Output,
 }
@@ -102,6 +102,13 @@ impl Run {
         let network = Network::open().await?;
         let (kernel, capacity) = self.kernel(pins, &network).await?;
         let kernel = Arc::new(RwLock::new(kernel));
+
+        tracing::info!(
+            file = %self.config.display(),
+            http = %endpoints.address(),
+            pins = %self.pins.pin_dir.display(),
+            "running"
+        );
 
         let registry = Registry::new();
         let metrics = Metrics::register(&registry, &kernel)?;
@@ -168,9 +175,9 @@ async fn until(
     mut http: tokio::task::JoinHandle<Result<(), udplb_process::http::Error>>,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let reconcile = std::pin::pin!(reconcile);
+    let mut reconcile = std::pin::pin!(reconcile);
     tokio::select! {
-        ended = reconcile => {
+        ended = &mut reconcile => {
             ended?;
             // Open requests are answered first.
             http.await??;
@@ -178,6 +185,8 @@ async fn until(
         ended = &mut http => {
             ended??;
             anyhow::ensure!(stop.is_cancelled(), "HTTP is no longer served");
+            // A pass that has begun ends as it should.
+            reconcile.await?;
         }
     }
     Ok(())

@@ -7,7 +7,7 @@ use clap::Args;
 use super::{Output, Pins, require_root};
 use crate::{kernel::bpf::Maps, status::Status as Report};
 
-/// Show what is attached, each upstream's next hop, and counters; works with no agent running.
+/// Show attachments, upstreams and counters, also while no agent runs
 #[derive(Clone, Debug, Args)]
 #[command(
     disable_help_flag = true,
@@ -16,7 +16,7 @@ use crate::{kernel::bpf::Maps, status::Status as Report};
 pub(super) struct Status {
     #[command(flatten)]
     pins: Pins,
-    /// How to print it.
+    /// How to print it
     #[arg(long, value_enum, default_value_t)]
     output: Output,
 }

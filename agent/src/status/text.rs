@@ -177,3 +177,85 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Attachment, Listener, Traffic};
+    use super::*;
+
+    fn upstream(number: u64, next_hop: Option<NextHop>) -> UpstreamStatus {
+        let (packets, bytes) = (number, number * 100);
+        UpstreamStatus {
+            upstream: format!("10.0.{number}.2:5514"),
+            weight: 1,
+            reachable: next_hop.as_ref().is_some_and(|hop| hop.state == "resolved"),
+            next_hop,
+            sent: Traffic { packets, bytes },
+        }
+    }
+
+    fn hop(state: &'static str) -> NextHop {
+        NextHop {
+            interface: "eth1".into(),
+            neighbour: "10.0.2.2".into(),
+            mac: "02:00:00:00:00:01".into(),
+            state,
+            mtu: 1500,
+        }
+    }
+
+    #[test]
+    fn a_person_sees_what_runs() {
+        let listener = |number: usize| Listener {
+            interface: "eth0".into(),
+            address: format!("10.0.1.{number}"),
+            ports: vec!["514".into(), "600-699".into()],
+        };
+        let status = Status {
+            attachments: vec![Attachment {
+                interface: "eth0".into(),
+                hook: "tcx",
+                unmatched: [("fragment", 2), ("malformed", 0)].into(),
+            }],
+            forwards: vec![Forward {
+                namespace: "default".into(),
+                name: "syslog".into(),
+                action: "Clone",
+                listeners: (1..=10).map(listener).collect(),
+                matched: Traffic {
+                    packets: 60,
+                    bytes: 6_000,
+                },
+                destinations: vec![Destination {
+                    name: "siem".into(),
+                    upstreams: vec![
+                        upstream(2, Some(hop("resolved"))),
+                        upstream(30, Some(hop("unresolved"))),
+                        upstream(4, None),
+                    ],
+                    retired: Some(Traffic {
+                        packets: 5,
+                        bytes: 500,
+                    }),
+                    sampled_out: 12,
+                    passed: 0,
+                    dropped: [("no_route", 7), ("no_upstream", 0)].into(),
+                }],
+            }],
+        };
+        let expected = "\
+INTERFACE  HOOK  LET GO
+eth0       tcx   fragment 2
+
+default/syslog: Clone, matched 60 packets, 6000 bytes
+  ports 514, 600-699 of 10.0.1.1, 10.0.1.2, 10.0.1.3, 10.0.1.4, 10.0.1.5, 10.0.1.6, 10.0.1.7, 10.0.1.8 and 2 more on eth0
+  DESTINATION  UPSTREAM           NEXT HOP                              STATE       SENT
+  siem         10.0.2.2:5514      10.0.2.2 (02:00:00:00:00:01) on eth1  reachable   2
+  siem         10.0.30.2:5514     10.0.2.2 (02:00:00:00:00:01) on eth1  unresolved  30
+  siem         10.0.4.2:5514      -                                     no route    4
+  siem         earlier upstreams  -                                     gone        5
+  siem did not send: no_route 7, sampled_out 12
+";
+        assert_eq!(status.to_string(), expected);
+    }
+}
