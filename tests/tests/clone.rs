@@ -354,7 +354,13 @@ fn tags_stay_on_the_original_and_come_off_the_copies() {
 #[test]
 fn without_ipv4_all_is_the_same() {
     let lab = shapes::ipv6_only("clone-ipv6");
-    let _agent = Agent::start(lab.host("node"), &two_destinations());
+    let spec = "
+  match: {ports: [{port: 514}]}
+  action: Clone
+  destinations:
+  - {name: one, upstreams: [{address: '2001:db8:2::2', port: 5514}]}
+";
+    let _agent = Agent::start(lab.host("node"), &forward("syslog", spec));
     let sent = Udp::new("[2001:db8:1::2]:1000", "[2001:db8:1::1]:514", b"six");
     let (mut stack, mut copies) = (
         Capture::stack(lab.host("node")),
