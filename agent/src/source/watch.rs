@@ -25,6 +25,8 @@ type Signature = Option<(u64, u64, (i64, i64), u64)>;
 pub(super) struct Watch {
     path: PathBuf,
     written: mpsc::UnboundedReceiver<()>,
+    /// What is told once somebody waits.
+    no_inotify: Option<io::Error>,
     reported: Signature,
     last_look: Signature,
 }
@@ -33,13 +35,12 @@ impl Watch {
     /// Starts to follow; what happens from now on is reported.
     pub(super) fn new(path: &Path) -> Self {
         let (sender, written) = mpsc::unbounded_channel();
-        if let Err(error) = follow_folder(path, sender) {
-            tracing::warn!(%error, "no inotify; looking at the file every second instead");
-        }
+        let no_inotify = follow_folder(path, sender).err();
         let signature = signature(path);
         Self {
             path: path.to_owned(),
             written,
+            no_inotify,
             reported: signature,
             last_look: signature,
         }
@@ -47,6 +48,9 @@ impl Watch {
 
     /// Waits until the file has changed. May be cancelled without missing a change.
     pub(super) async fn changed(&mut self) {
+        if let Some(error) = self.no_inotify.take() {
+            tracing::warn!(%error, "no inotify; looking at the file every second instead");
+        }
         loop {
             let is_written = tokio::select! {
                 Some(()) = self.written.recv() => true,
