@@ -1,4 +1,16 @@
-//! The node agent.
+//! The node agent: makes the kernel of one host match the forwards that it should run.
+//!
+//! ```text
+//! source ─ input ─▶ desired ─▶ diff ─ ops ─▶ apply ─▶ kernel
+//!                      ▲        ▲ tables                 │
+//!   kernel::netlink ─ facts     └────────────────────────┤
+//!                                     metrics, status ◀──┘ report
+//! ```
+//!
+//! It runs as root, or with `CAP_BPF` (programs and maps), `CAP_NET_ADMIN` (hooks, neighbours, netlink
+//! events) and `CAP_SYS_ADMIN` (opening pins, mounting their file system). Only `kernel` needs these, and
+//! only `kernel::bpf::mapped` has unsafe code.
+#![deny(unsafe_code)]
 pub mod apply;
 pub mod cleanup;
 pub mod cli;

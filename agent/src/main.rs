@@ -1,4 +1,5 @@
 //! The node agent.
+#![forbid(unsafe_code)]
 
 use std::{
     io::{self, Write as _},

@@ -10,7 +10,7 @@ pub(crate) use traffic::interface_names;
 
 use std::{sync::Arc, time::Duration};
 
-use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 use tokio::sync::RwLock;
 
 use crate::apply::Kernel;
@@ -45,7 +45,7 @@ pub struct Metrics {
     generation: IntGauge,
     passes: IntCounterVec,
     duration: Histogram,
-    resyncs: IntGauge,
+    resyncs: IntCounter,
 }
 
 impl Metrics {
@@ -73,8 +73,8 @@ impl Metrics {
                 )
                 .buckets(vec![0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0]),
             )?,
-            resyncs: IntGauge::new(
-                "udplb_agent_network_resyncs",
+            resyncs: IntCounter::new(
+                "udplb_agent_network_resyncs_total",
                 "How often the host's network had to be listed again because events were lost.",
             )?,
         };
@@ -114,6 +114,7 @@ impl Metrics {
 
     /// How often the network was listed again.
     pub fn resyncs(&self, count: u64) {
-        self.resyncs.set(i64::try_from(count).unwrap_or(i64::MAX));
+        self.resyncs
+            .inc_by(count.saturating_sub(self.resyncs.get()));
     }
 }
