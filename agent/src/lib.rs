@@ -7,7 +7,7 @@
 //!                                     metrics, status ◀──┘ report
 //! ```
 //!
-//! It runs as root, or with `CAP_BPF` (programs and maps), `CAP_NET_ADMIN` (hooks, neighbours, netlink
+//! It runs as root, which stands for `CAP_BPF` (programs, maps), `CAP_NET_ADMIN` (hooks, neighbours, netlink
 //! events) and `CAP_SYS_ADMIN` (opening pins, mounting their file system). Only `kernel` needs these, and
 //! only `kernel::bpf::mapped` has unsafe code.
 #![deny(unsafe_code)]
