@@ -109,6 +109,12 @@ fn ipv6(skb: Skb, network: u32) -> Parsed {
     let Some(bytes) = skb.readable(network, IPV6_LENGTH) else {
         return Parsed::Other;
     };
+    if bytes.u8(0) >> 4 != 6 {
+        if bytes.u8(6) == UDP {
+            stats::unmatched(skb, UnmatchedReason::Malformed);
+        }
+        return Parsed::Other;
+    }
     let length = u32::from(bytes.u16(4)) + IPV6_LENGTH;
     let mut transport = network + IPV6_LENGTH;
     let mut header = bytes.u8(6);
