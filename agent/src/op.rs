@@ -12,8 +12,8 @@ use crate::facts::InterfaceIndex;
 
 /// One change of the kernel's state. Each is idempotent.
 ///
-/// A pass emits them in the order of [`Phase`]: what nobody can reach yet, then what publishes it,
-/// then a grace period, then what nobody can reach any more.
+/// A pass emits what nobody can reach yet, then what publishes it, then a grace period, then what
+/// nobody can reach any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     missing_docs,
@@ -93,17 +93,4 @@ pub enum Op {
     ClearUpstreamCounters { slot: u32 },
     /// Forgets a name.
     RemoveName { id: u64 },
-}
-
-/// When in a pass an op runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
-    /// Writes what nobody can reach.
-    Prepare,
-    /// Changes what packets meet.
-    Publish,
-    /// Waits for readers.
-    Grace,
-    /// Cleans up what nobody can reach any more.
-    Prune,
 }
