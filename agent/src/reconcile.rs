@@ -139,13 +139,14 @@ impl Reconciler {
         version: &Version,
         network: &mut watch::Receiver<Arc<Facts>>,
     ) -> Result<(), ReconcileError> {
+        // Before the facts are taken, or a change between the two would wait for the next one. A guard
+        // that lived on would keep the watcher from publishing.
+        drop(network.borrow_and_update());
         let facts = self
             .network
             .want(version.input.upstream_addresses())
             .await?;
         let start = Instant::now();
-        // A guard that lived on would keep the watcher from publishing.
-        drop(network.borrow_and_update());
         let desired = Desired::settle(&version.input, self.only.as_deref(), &facts);
         observed::observe_neighbours(&mut self.kernel.write().await.tables, &facts);
         let mut change = {
