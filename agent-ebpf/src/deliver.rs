@@ -15,6 +15,7 @@ use crate::{
     skb::{Refused, Skb},
     stats::{self, Amount},
     tags::Tags,
+    trace,
     work::Work,
 };
 
@@ -93,6 +94,27 @@ pub(crate) fn packet<H: Headers>(
         return Verdict::Next;
     }
     decide(&mut subject);
+    if trace::is_on() {
+        // SAFETY: filled by `identify` and `decide`.
+        let (headers, work, plan) = unsafe {
+            (
+                subject.headers.assume_init_ref(),
+                subject.work.assume_init_ref(),
+                subject.plan.assume_init_ref(),
+            )
+        };
+        trace::note(work, headers, plan);
+    }
+    let verdict = carry_out(skb, network, &mut subject);
+    if trace::is_on() {
+        trace::report();
+    }
+    verdict
+}
+
+/// Does what was decided.
+#[inline(always)]
+fn carry_out<H: Headers>(skb: Skb, network: u32, subject: &mut Subject<H>) -> Verdict {
     // SAFETY: `identify` told that the packet is ours and filled the first two, `decide` the third.
     let (headers, work, plan) = unsafe {
         (

@@ -33,6 +33,7 @@ mod skb;
 mod slots;
 mod stats;
 mod tags;
+mod trace;
 mod work;
 
 use aya_ebpf::{EbpfContext as _, macros::classifier, programs::TcContext};

@@ -3,7 +3,7 @@
 use aya_ebpf::{
     bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC},
     macros::map,
-    maps::{Array, HashMap, LpmTrie, PerCpuArray, PerCpuHashMap},
+    maps::{Array, HashMap, LpmTrie, PerCpuArray, PerCpuHashMap, RingBuf},
 };
 use udplb_abi::{
     counters::{DestinationCounters, InterfaceCounters, Traffic},
@@ -11,7 +11,10 @@ use udplb_abi::{
     listener::{ListenerKey, ListenerSlot, VlanKey},
     next_hop::NextHopSlot,
     record::{Attachment, Name, Neighbour, NeighbourKey},
+    trace::{TRACE_BUFFER_BYTES, TraceBudget},
 };
+
+use crate::trace::Note;
 
 #[map]
 pub(crate) static PORTS: Array<[u32; 65_536]> = Array::with_max_entries(1, BPF_F_MMAPABLE);
@@ -49,6 +52,13 @@ pub(crate) static UPSTREAM_COUNTERS: PerCpuArray<Traffic> = PerCpuArray::with_ma
 #[map]
 pub(crate) static INTERFACE_COUNTERS: PerCpuHashMap<u32, InterfaceCounters> =
     PerCpuHashMap::with_max_entries(1, 0);
+
+#[map]
+pub(crate) static TRACE_BUDGETS: PerCpuArray<TraceBudget> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+pub(crate) static TRACE_NOTES: PerCpuArray<Note> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+pub(crate) static TRACE_EVENTS: RingBuf = RingBuf::with_byte_size(TRACE_BUFFER_BYTES, 0);
 
 // Records of user space. The program declares them so that they are created, pinned and adopted
 // together with the maps that it reads.

@@ -13,6 +13,7 @@ use crate::{
     headers::Headers,
     select::{self, Choice, Outcome},
     stats::{self, Amount},
+    trace,
     work::Work,
 };
 
@@ -73,7 +74,7 @@ impl Plan {
             plan.choices[index as usize & LAST] = choice;
             match choice.outcome() {
                 Outcome::Send { .. } | Outcome::SendUnresolved { .. } => plan.last = index,
-                Outcome::Drop { reason } if is_unavailability(reason) => plan.unavailable += 1,
+                Outcome::Drop { reason, .. } if is_unavailability(reason) => plan.unavailable += 1,
                 _ => {}
             }
         });
@@ -99,6 +100,7 @@ impl Plan {
             let choice = self.choices[index];
             match choice.outcome() {
                 Outcome::Send { .. } | Outcome::SendUnresolved { .. } => {
+                    trace::amend(index, reason as u32);
                     stats::dropped(counters, reason as u32, amount);
                 }
                 _ => count_unsent(counters, choice, amount),
@@ -122,7 +124,12 @@ impl Plan {
                 count_unsent(counters, self.choices[index], amount);
             }
         });
-        if pass { Verdict::Next } else { unsent(forward) }
+        if pass {
+            trace::amend_to_passed();
+            Verdict::Next
+        } else {
+            unsent(forward)
+        }
     }
 }
 
@@ -141,7 +148,7 @@ fn unsent(forward: &ForwardSlot) -> Verdict {
 pub(crate) fn count_unsent(counters: u32, choice: Choice, amount: Amount) {
     match choice.outcome() {
         Outcome::SampledOut => stats::sampled_out(counters, amount),
-        Outcome::Drop { reason } => stats::dropped(counters, reason, amount),
+        Outcome::Drop { reason, .. } => stats::dropped(counters, reason, amount),
         Outcome::SendUnresolved { .. } => {
             stats::dropped(counters, DropReason::NeighbourUnresolved as u32, amount);
         }

@@ -28,6 +28,9 @@ impl Choice {
     const SEND_UNRESOLVED: u32 = 1 << 24;
     const SAMPLED_OUT: u32 = 2 << 24;
     const DROP: u32 = 3 << 24;
+    /// A drop keeps its reason above the upstream that was chosen: no agent has more than 2^20.
+    const REASON: u32 = 20;
+    const UPSTREAM_OF_DROP: u32 = (1 << Self::REASON) - 1;
 
     /// Does nothing: a destination that is not there.
     pub(crate) const NOTHING: Self = Self(u32::MAX);
@@ -46,8 +49,16 @@ impl Choice {
         Self(Self::SEND_UNRESOLVED | upstream & !Self::KIND)
     }
 
-    pub(crate) const fn drop(reason: DropReason) -> Self {
-        Self(Self::DROP | reason as u32)
+    /// Drop what was chosen for `upstream`; [`NONE`] where none was.
+    pub(crate) const fn drop(reason: DropReason, upstream: u32) -> Self {
+        let upstream = upstream & Self::UPSTREAM_OF_DROP;
+        Self(Self::DROP | (reason as u32) << Self::REASON | upstream)
+    }
+
+    /// What has become of a choice to send that failed for a [`DropReason`].
+    #[inline(always)]
+    pub(crate) const fn failed(self, reason: u32) -> Self {
+        Self(Self::DROP | reason << Self::REASON | self.0 & Self::UPSTREAM_OF_DROP)
     }
 
     /// Takes the choice apart.
@@ -58,7 +69,10 @@ impl Choice {
             Self::SEND => Outcome::Send { upstream: value },
             Self::SEND_UNRESOLVED => Outcome::SendUnresolved { upstream: value },
             Self::SAMPLED_OUT => Outcome::SampledOut,
-            Self::DROP => Outcome::Drop { reason: value },
+            Self::DROP => Outcome::Drop {
+                reason: value >> Self::REASON,
+                upstream: value & Self::UPSTREAM_OF_DROP,
+            },
             _ => Outcome::Nothing,
         }
     }
@@ -73,8 +87,8 @@ pub(crate) enum Outcome {
     SendUnresolved { upstream: u32 },
     /// Left out by sampling.
     SampledOut,
-    /// Dropped, for this [`DropReason`].
-    Drop { reason: u32 },
+    /// Dropped, for this [`DropReason`]; the upstream that was chosen by then, or [`NONE`].
+    Drop { reason: u32, upstream: u32 },
     /// No such destination.
     Nothing,
 }
@@ -89,32 +103,32 @@ pub(crate) fn choose<H: Headers>(work: &Work, headers: &H, index: u32) -> Choice
         return Choice(Choice::SAMPLED_OUT);
     }
     if headers.hops() <= 1 {
-        return Choice::drop(DropReason::TtlExpired);
+        return Choice::drop(DropReason::TtlExpired, NONE);
     }
     let Some(upstream) = upstream(destination, work, headers) else {
-        return Choice::drop(DropReason::NoUpstream);
+        return Choice::drop(DropReason::NoUpstream, NONE);
     };
     let Some(slot) = UPSTREAMS.get_ptr(upstream) else {
-        return Choice::drop(DropReason::NoUpstream);
+        return Choice::drop(DropReason::NoUpstream, NONE);
     };
     // SAFETY: an aligned word that user space stores as one.
     let next_hop = unsafe { read_volatile(&raw const (*slot).next_hop) };
     if next_hop == NONE {
-        return Choice::drop(DropReason::NoRoute);
+        return Choice::drop(DropReason::NoRoute, upstream);
     }
     let Some(next_hop) = NEXT_HOPS.get(next_hop) else {
-        return Choice::drop(DropReason::NoRoute);
+        return Choice::drop(DropReason::NoRoute, upstream);
     };
     let resolved = next_hop.state == STATE_RESOLVED;
     if !resolved && work.forward.action != ACTION_FORWARD {
-        return Choice::drop(DropReason::NeighbourUnresolved);
+        return Choice::drop(DropReason::NeighbourUnresolved, upstream);
     }
     if work.longest > next_hop.mtu {
-        return Choice::drop(DropReason::MtuExceeded);
+        return Choice::drop(DropReason::MtuExceeded, upstream);
     }
     if destination.rate_limit != NONE && is_over_limit(destination.rate_limit, work.amount.packets)
     {
-        return Choice::drop(DropReason::RateLimited);
+        return Choice::drop(DropReason::RateLimited, upstream);
     }
     if resolved {
         Choice::send(upstream)

@@ -17,7 +17,7 @@ use crate::{
     rewrite::{Summed, rewrite},
     select::Outcome,
     skb::{self, Refused},
-    slots, stats,
+    slots, stats, trace,
     work::Work,
 };
 
@@ -26,9 +26,9 @@ const AF_INET6: u32 = 10;
 const NO_ADDRESS: Words = [0; 4];
 
 /// Where a copy goes.
-struct Way {
-    upstream: &'static UpstreamSlot,
-    next_hop: &'static NextHopSlot,
+pub(crate) struct Way {
+    pub(crate) upstream: &'static UpstreamSlot,
+    pub(crate) next_hop: &'static NextHopSlot,
 }
 
 /// Sends to every destination that chose an upstream, and counts all of them.
@@ -37,8 +37,10 @@ pub(crate) fn run<H: Headers>(work: &Work, headers: &H, plan: &Plan) -> Verdict 
     let mut current = Summed::of(headers, work.destination_port);
     let mut verdict = Verdict::Drop;
     each(work.forward, |index| {
-        if to_destination(work, headers, plan, index, &mut current) {
-            verdict = Verdict::Redirect;
+        match to_destination(work, headers, plan, index, &mut current) {
+            AS_PLANNED => {}
+            ITSELF => verdict = Verdict::Redirect,
+            reason => trace::amend(index as usize, reason),
         }
     });
     if consumes(work) {
@@ -57,7 +59,13 @@ fn consumes(work: &Work) -> bool {
     work.forward.action == ACTION_FORWARD
 }
 
-/// Sends to one destination; tells whether the packet itself went there.
+/// [`to_destination`]: what was planned is done.
+const AS_PLANNED: u32 = u32::MAX;
+/// [`to_destination`]: same, and the packet itself went there.
+const ITSELF: u32 = u32::MAX - 1;
+
+/// Sends to one destination; tells how that went: [`AS_PLANNED`], [`ITSELF`], or the [`DropReason`] of
+/// what was to be sent and was not.
 ///
 /// Not inlined: eight times over, the program would not fit.
 #[inline(never)]
@@ -67,10 +75,9 @@ fn to_destination<H: Headers>(
     plan: &Plan,
     index: u32,
     current: &mut Summed,
-) -> bool {
+) -> u32 {
     let destination = &work.forward.destinations[index as usize & LAST];
     let choice = plan.choices[index as usize & LAST];
-    let drop = |reason| stats::dropped(destination.counters, reason as u32, work.amount);
     // The last destination of a forward gets the packet itself, which may wait for a neighbour.
     let is_last = consumes(work) && index == plan.last;
     let upstream = match choice.outcome() {
@@ -78,12 +85,15 @@ fn to_destination<H: Headers>(
         Outcome::SendUnresolved { upstream } if is_last => upstream,
         _ => {
             count_unsent(destination.counters, choice, work.amount);
-            return false;
+            return AS_PLANNED;
         }
     };
+    let drop = |reason| {
+        stats::dropped(destination.counters, reason as u32, work.amount);
+        reason as u32
+    };
     let Some(way) = Way::to(upstream) else {
-        drop(DropReason::NoRoute);
-        return false;
+        return drop(DropReason::NoRoute);
     };
     // The black boxes keep the headers in memory: in registers, they would be spilled word by word.
     let mut headers = *original;
@@ -91,8 +101,7 @@ fn to_destination<H: Headers>(
     let port = address(work, headers, destination, &way);
     let headers = black_box(headers);
     let Ok(now) = rewrite(work, *current, headers, port) else {
-        drop(DropReason::RewriteFailed);
-        return false;
+        return drop(DropReason::RewriteFailed);
     };
     *current = now;
     let sent = if is_last {
@@ -100,11 +109,11 @@ fn to_destination<H: Headers>(
     } else {
         work.skb.send_copy(way.next_hop.interface)
     };
-    match sent {
-        Ok(()) => stats::sent(way.upstream.counters, work.amount),
-        Err(Refused) => drop(DropReason::SendFailed),
+    if sent.is_err() {
+        return drop(DropReason::SendFailed);
     }
-    is_last && sent.is_ok()
+    stats::sent(way.upstream.counters, work.amount);
+    if is_last { ITSELF } else { AS_PLANNED }
 }
 
 /// Turns a copy of the original headers into those for a destination; returns the port.
@@ -133,7 +142,7 @@ fn address<H: Headers>(work: &Work, headers: &mut H, destination: &Destination, 
 
 impl Way {
     #[inline(always)]
-    fn to(upstream: u32) -> Option<Self> {
+    pub(crate) fn to(upstream: u32) -> Option<Self> {
         let upstream = UPSTREAMS.get(upstream)?;
         // SAFETY: an aligned word that user space stores as one.
         let next_hop = unsafe { core::ptr::read_volatile(&raw const upstream.next_hop) };

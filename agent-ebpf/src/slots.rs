@@ -3,9 +3,13 @@
 
 use core::mem::offset_of;
 
-use udplb_abi::{forward::UpstreamSlot, listener::ListenerSlot, next_hop::NextHopSlot};
+use udplb_abi::{
+    forward::{ForwardSlot, UpstreamSlot},
+    listener::ListenerSlot,
+    next_hop::NextHopSlot,
+};
 
-use crate::headers::Words;
+use crate::{headers::Words, maps::FORWARD_SLOTS};
 
 const _: () = assert!(offset_of!(UpstreamSlot, address) % 4 == 0);
 const _: () = assert!(offset_of!(ListenerSlot, source) % 4 == 0);
@@ -13,6 +17,15 @@ const _: () = assert!(offset_of!(NextHopSlot, neighbour) % 4 == 0);
 const _: () = assert!(offset_of!(NextHopSlot, destination_mac) % 2 == 0);
 const _: () =
     assert!(offset_of!(NextHopSlot, source_mac) == offset_of!(NextHopSlot, destination_mac) + 6);
+
+/// The number of a slot of `FORWARD_SLOTS`.
+#[inline(always)]
+pub(crate) fn number_of(slot: &ForwardSlot) -> u32 {
+    let first = FORWARD_SLOTS
+        .get_ptr(0)
+        .map_or(0, |first| first as usize);
+    (((&raw const *slot) as usize - first) / size_of::<ForwardSlot>()) as u32
+}
 
 /// Address of an upstream.
 #[inline(always)]
@@ -41,4 +54,11 @@ pub(crate) const fn link_addresses(slot: &NextHopSlot) -> &[u16; 6] {
     let start = (&raw const *slot).cast::<u8>();
     // SAFETY: twelve initialised bytes in a row, aligned to two, see above.
     unsafe { &*start.add(offset_of!(NextHopSlot, destination_mac)).cast() }
+}
+
+/// Link-layer address of the neighbour of a next hop.
+#[inline(always)]
+pub(crate) const fn neighbour_mac(slot: &NextHopSlot) -> [u16; 3] {
+    let [first, second, third, ..] = *link_addresses(slot);
+    [first, second, third]
 }

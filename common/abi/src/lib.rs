@@ -33,6 +33,7 @@ pub mod hash;
 pub mod listener;
 pub mod next_hop;
 pub mod record;
+pub mod trace;
 #[cfg(feature = "user")]
 mod user;
 
@@ -68,6 +69,13 @@ pub mod map {
     pub const RATE_LIMITS: &str = "RATE_LIMITS";
     /// Hash from [`crate::listener::VlanKey`] to the VLAN device that takes such frames.
     pub const VLANS: &str = "VLANS";
+    /// The program's zero-initialised data, one value: a [`crate::trace::TraceRequest`]. The ELF
+    /// section gives it its name; the pin is called `TRACE`.
+    pub const TRACE: &str = ".bss";
+    /// Per-CPU [`crate::trace::TraceBudget`].
+    pub const TRACE_BUDGETS: &str = "TRACE_BUDGETS";
+    /// Ring buffer of [`crate::trace::TraceEvent`]s.
+    pub const TRACE_EVENTS: &str = "TRACE_EVENTS";
     /// Per-CPU [`crate::counters::Traffic`] of forwards: what matched.
     pub const FORWARD_COUNTERS: &str = "FORWARD_COUNTERS";
     /// Per-CPU [`crate::counters::DestinationCounters`].

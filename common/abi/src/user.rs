@@ -8,6 +8,7 @@ use crate::{
     listener::{ListenerKey, ListenerSlot, VlanKey},
     next_hop::NextHopSlot,
     record::{Attachment, Name, Neighbour, NeighbourKey},
+    trace::{TraceBudget, TraceEvent, TraceRequest},
 };
 
 macro_rules! plain {
@@ -32,6 +33,9 @@ plain!(
     Neighbour,
     NeighbourKey,
     SourceKey,
+    TraceBudget,
+    TraceEvent,
+    TraceRequest,
     Traffic,
     VlanKey,
 );

@@ -126,6 +126,14 @@ pub(super) fn maps_of(pin_directory: &Path) -> PathBuf {
     pin_directory.join(format!("maps-{LAYOUT}"))
 }
 
+/// The file name of a map's pin: a BPF file system takes no dots, which sections begin with.
+pub(super) const fn name(map: &'static str) -> &'static str {
+    match map.as_bytes() {
+        [b'.', ..] => "TRACE",
+        _ => map,
+    }
+}
+
 /// The interface whose link is pinned at a path that [`PinDirectory::link`] made.
 pub(super) fn interface(pin: &Path) -> Option<u32> {
     pin.file_name()?

@@ -7,9 +7,9 @@ use aya::{
     programs::{ProgramError, SchedClassifier},
 };
 use thiserror::Error;
-use udplb_abi::map;
+use udplb_abi::{map, trace::TRACE_BUFFER_BYTES};
 
-use super::{PinDirectory, maps::OpenError};
+use super::{PinDirectory, maps::OpenError, pins};
 use crate::tables::capacity::Capacity;
 
 /// The program as `build.rs` compiled it.
@@ -74,7 +74,7 @@ impl Program {
         for (name, entries) in sizes {
             let _loader = loader
                 .map_max_entries(name, entries)
-                .map_pin_path(name, maps.join(name));
+                .map_pin_path(name, maps.join(pins::name(name)));
         }
         let mut object = loader.load(OBJECT).map_err(|source| LoadError::Maps {
             path: maps.to_owned(),
@@ -106,7 +106,7 @@ fn refused(source: ProgramError) -> LoadError {
 }
 
 /// Entries of every map. `PORTS` is one value that holds a word for each port.
-fn sizes(capacity: &Capacity) -> [(&'static str, u32); 20] {
+fn sizes(capacity: &Capacity) -> [(&'static str, u32); 23] {
     let Capacity {
         listeners,
         prefixes,
@@ -149,5 +149,8 @@ fn sizes(capacity: &Capacity) -> [(&'static str, u32); 20] {
         (map::RETIRED, retired),
         (map::ATTACHMENTS, attachments),
         (map::NEIGHBOURS, neighbours),
+        (map::TRACE, 1),
+        (map::TRACE_BUDGETS, 1),
+        (map::TRACE_EVENTS, TRACE_BUFFER_BYTES),
     ]
 }

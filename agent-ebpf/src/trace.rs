@@ -1,0 +1,291 @@
+//! Reports what became of a packet to whoever traces. Off, it costs a load and a branch.
+
+use core::{
+    mem::offset_of,
+    ptr::{addr_of_mut, read_volatile, write_volatile},
+};
+
+use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_ns};
+use udplb_abi::{
+    MAX_DESTINATIONS, NONE,
+    counters::DropReason,
+    forward::{Destination, ForwardSlot},
+    trace::{TraceEvent, TraceRequest, TraceVerdict},
+};
+
+use crate::{
+    headers::{Headers, Words},
+    maps::{FORWARD_SLOTS, TRACE_BUDGETS, TRACE_EVENTS, TRACE_NOTES},
+    plan::{LAST, Plan, each},
+    select::{Choice, Outcome},
+    send::Way,
+    slots,
+    work::Work,
+};
+
+/// Masks of numbers that are in bounds, for the verifier's eyes.
+const VERDICTS: u32 = TraceVerdict::ALL.len() as u32 - 1;
+const REASONS: u32 = DropReason::ALL.len() as u32 - 1;
+
+/// What is asked for. The only data of the program, so that its section is this value.
+#[unsafe(no_mangle)]
+static mut TRACE: TraceRequest = TraceRequest::OFF;
+
+/// Reads a field of the request, which user space may change at any time.
+macro_rules! request {
+    ($field:ident) => {
+        // SAFETY: plain data of the program that lives as long as it does.
+        unsafe { read_volatile(&raw const TRACE.$field) }
+    };
+    ($field:ident as words) => {
+        // SAFETY: see above; the field is aligned to four.
+        unsafe { read_volatile((&raw const TRACE.$field).cast::<Words>()) }
+    };
+}
+
+const _: () = assert!(offset_of!(TraceRequest, source).is_multiple_of(4));
+const _: () = assert!(offset_of!(TraceRequest, source_mask).is_multiple_of(4));
+const _: () = assert!(offset_of!(TraceRequest, upstream).is_multiple_of(4));
+const _: () = assert!(offset_of!(TraceEvent, source).is_multiple_of(4));
+const _: () = assert!(offset_of!(TraceEvent, target).is_multiple_of(4));
+const _: () = assert!(offset_of!(TraceEvent, upstream).is_multiple_of(4));
+const _: () = assert!(offset_of!(TraceEvent, listener_source).is_multiple_of(4));
+const _: () = assert!(offset_of!(TraceEvent, neighbour_mac).is_multiple_of(2));
+
+/// Whether anybody traces.
+#[inline(always)]
+pub(crate) fn is_on() -> bool {
+    request!(session) != 0
+}
+
+/// What the events of one packet share, in a map of its own.
+///
+/// The verifier reaches the end of a packet's way in hundreds of states and would walk the report for
+/// each of them. It knows nothing of what a map holds, so with everything in one it walks once. No
+/// other run of the program comes between on this CPU.
+#[repr(C)]
+pub(crate) struct Note {
+    session: u32,
+    last: u32,
+    choices: [Choice; MAX_DESTINATIONS],
+    forward: u32,
+    listener_source: Words,
+    source: Words,
+    target: Words,
+    interface: u32,
+    packets: u32,
+    bytes: u32,
+    source_port: u16,
+    target_port: u16,
+    hops: u8,
+    passed: bool,
+}
+
+/// Notes what was decided for a packet.
+///
+/// Not inlined: what follows needs its room on the stack.
+#[inline(never)]
+pub(crate) fn note<H: Headers>(work: &Work, headers: &H, plan: &Plan) {
+    let Some(note) = this_cpu() else {
+        return;
+    };
+    *note = Note {
+        session: request!(session),
+        last: plan.last,
+        choices: plan.choices,
+        forward: slots::number_of(work.forward),
+        listener_source: *slots::listener_source(work.listener),
+        source: headers.source(),
+        target: headers.destination(),
+        interface: work.skb.interface(),
+        packets: work.amount.packets as u32,
+        bytes: work.amount.bytes as u32,
+        source_port: work.source_port,
+        target_port: work.destination_port,
+        hops: headers.hops(),
+        passed: false,
+    };
+}
+
+/// Notes that a destination did not send what it was to send, for a [`DropReason`]. Rare, so nobody
+/// asks whether it is of interest.
+#[inline(never)]
+pub(crate) fn amend(index: usize, reason: u32) {
+    if let Some(note) = this_cpu() {
+        let choice = &mut note.choices[index & LAST];
+        *choice = choice.failed(reason);
+    }
+}
+
+/// Notes that the packet went to the local stack because no destination was available.
+#[inline(never)]
+pub(crate) fn amend_to_passed() {
+    if let Some(note) = this_cpu() {
+        note.passed = true;
+    }
+}
+
+#[inline(always)]
+fn this_cpu() -> Option<&'static mut Note> {
+    // SAFETY: this CPU's copy; programs on one CPU do not interrupt each other here.
+    TRACE_NOTES.get_ptr_mut(0).map(|note| unsafe { &mut *note })
+}
+
+/// Reports what each destination did with the packet that was noted, as far as it was asked for.
+#[inline(never)]
+pub(crate) fn report() {
+    let Some(note) = this_cpu() else {
+        return;
+    };
+    // A session that began after the packet was decided on has no note of it.
+    if note.session != request!(session) {
+        return;
+    }
+    note.session = 0;
+    let Some(forward) = FORWARD_SLOTS.get(note.forward) else {
+        return;
+    };
+    let wanted = request!(forward);
+    if (wanted == 0 || wanted == forward.id) && is_wanted_source(&note.source) {
+        each(forward, |index| one(note, forward, index));
+    }
+}
+
+#[inline(always)]
+fn is_wanted_source(source: &Words) -> bool {
+    let (wanted, mask) = (request!(source as words), request!(source_mask as words));
+    let differs = |word: usize| (source[word] ^ wanted[word]) & mask[word];
+    differs(0) | differs(1) | differs(2) | differs(3) == 0
+}
+
+/// What is told of one destination.
+struct Told {
+    verdict: u32,
+    reason: u32,
+    now: u64,
+    swallowed: u64,
+}
+
+/// Reports what one destination did.
+///
+/// Not inlined: eight times over, the program would not fit.
+#[inline(never)]
+fn one(note: &Note, forward: &ForwardSlot, index: u32) {
+    let index = index as usize & LAST;
+    let is_last = note.last == index as u32;
+    let (verdict, reason, upstream) = match note.choices[index].outcome() {
+        Outcome::Send { upstream } => (TraceVerdict::Sent, 0, upstream),
+        Outcome::SendUnresolved { upstream } if is_last => (TraceVerdict::Sent, 0, upstream),
+        Outcome::SendUnresolved { upstream } => {
+            let reason = DropReason::NeighbourUnresolved as u32;
+            (TraceVerdict::Dropped, reason, upstream)
+        }
+        Outcome::Drop { reason, upstream } if note.passed => {
+            (TraceVerdict::Passed, reason, upstream)
+        }
+        Outcome::Drop { reason, upstream } => (TraceVerdict::Dropped, reason, upstream),
+        Outcome::SampledOut => (TraceVerdict::SampledOut, 0, NONE),
+        Outcome::Nothing => return,
+    };
+    // Unknown to the verifier, so that it walks the rest once and not for every verdict.
+    // SAFETY: a field of a valid slot.
+    let zero = unsafe { read_volatile(&raw const forward.zero) };
+    let verdict = (verdict as u32 ^ zero) & VERDICTS;
+    let reason = (reason ^ zero) & REASONS;
+    let upstream = upstream ^ zero;
+    let is_wanted = request!(verdicts) & (1 << verdict) != 0
+        && (verdict != TraceVerdict::Dropped as u32 || request!(reasons) & (1 << reason) != 0);
+    if !is_wanted {
+        return;
+    }
+    let Some(way) = Way::to(upstream) else {
+        return;
+    };
+    if !is_wanted_upstream(&way) {
+        return;
+    }
+    // The clock is the dearest part: it is read last.
+    // SAFETY: takes nothing.
+    let now = unsafe { bpf_ktime_get_ns() };
+    if now > request!(until) {
+        // SAFETY: plain data of the program; an aligned word.
+        unsafe { write_volatile(addr_of_mut!(TRACE.session), 0) };
+        return;
+    }
+    let Some(swallowed) = spend(now) else {
+        return;
+    };
+    let told = Told {
+        verdict,
+        reason,
+        now,
+        swallowed,
+    };
+    write(note, forward, &forward.destinations[index], &told, &way);
+}
+
+#[inline(always)]
+fn is_wanted_upstream(way: &Way) -> bool {
+    let wanted = request!(upstream as words);
+    let port = u16::from_ne_bytes(request!(upstream_port));
+    let has_address = wanted == [0; 4] || *slots::upstream_address(way.upstream) == wanted;
+    has_address && (port == 0 || u16::from_ne_bytes(way.upstream.port) == port)
+}
+
+/// Takes one report off this CPU's budget; tells how many were swallowed so far.
+#[inline(always)]
+fn spend(now: u64) -> Option<u64> {
+    let budget = TRACE_BUDGETS.get_ptr_mut(0)?;
+    let (interval, burst) = (request!(interval), request!(burst));
+    // SAFETY: this CPU's copy; programs on one CPU do not interrupt each other here.
+    let budget = unsafe { &mut *budget };
+    let start = budget.arrival.max(now);
+    if start - now > interval * u64::from(burst) {
+        budget.swallowed += 1;
+        return None;
+    }
+    budget.arrival = start + interval;
+    Some(budget.swallowed)
+}
+
+#[inline(always)]
+fn write(note: &Note, forward: &ForwardSlot, destination: &Destination, told: &Told, way: &Way) {
+    let Some(mut entry) = TRACE_EVENTS.reserve::<TraceEvent>(0) else {
+        if let Some(budget) = TRACE_BUDGETS.get_ptr_mut(0) {
+            // SAFETY: as in `spend`.
+            unsafe { (*budget).swallowed += 1 };
+        }
+        return;
+    };
+    let event = entry.as_mut_ptr();
+    // SAFETY: `event` has room for one; every byte of it is written, field by field, because a whole
+    // one would take its room on the stack first. `bpf_get_smp_processor_id` takes nothing.
+    unsafe {
+        (*event).time = told.now;
+        (*event).forward = forward.id;
+        (*event).destination = destination.id;
+        (*event).swallowed = told.swallowed;
+        *(&raw mut (*event).source).cast::<Words>() = note.source;
+        *(&raw mut (*event).target).cast::<Words>() = note.target;
+        *(&raw mut (*event).upstream).cast::<Words>() = *slots::upstream_address(way.upstream);
+        *(&raw mut (*event).listener_source).cast::<Words>() = note.listener_source;
+        (*event).interface = note.interface;
+        (*event).egress = way.next_hop.interface;
+        (*event).cpu = bpf_get_smp_processor_id() as u32;
+        (*event).packets = note.packets;
+        (*event).bytes = note.bytes;
+        (*event).source_port = note.source_port.to_ne_bytes();
+        (*event).target_port = note.target_port.to_ne_bytes();
+        (*event).upstream_port = way.upstream.port;
+        (*event).source_address = destination.source_address;
+        (*event).destination_address = destination.destination_address;
+        (*event).hops = note.hops;
+        (*event).verdict = told.verdict as u8;
+        (*event).reason = told.reason as u8;
+        (*event).action = forward.action;
+        *(&raw mut (*event).neighbour_mac).cast::<[u16; 3]>() = slots::neighbour_mac(way.next_hop);
+        (*event).neighbour_state = way.next_hop.state;
+        (*event).padding = 0;
+    }
+    entry.submit(0);
+}
