@@ -21,9 +21,7 @@ const _: () =
 /// The number of a slot of `FORWARD_SLOTS`.
 #[inline(always)]
 pub(crate) fn number_of(slot: &ForwardSlot) -> u32 {
-    let first = FORWARD_SLOTS
-        .get_ptr(0)
-        .map_or(0, |first| first as usize);
+    let first = FORWARD_SLOTS.get_ptr(0).map_or(0, |first| first as usize);
     (((&raw const *slot) as usize - first) / size_of::<ForwardSlot>()) as u32
 }
 
@@ -54,11 +52,4 @@ pub(crate) const fn link_addresses(slot: &NextHopSlot) -> &[u16; 6] {
     let start = (&raw const *slot).cast::<u8>();
     // SAFETY: twelve initialised bytes in a row, aligned to two, see above.
     unsafe { &*start.add(offset_of!(NextHopSlot, destination_mac)).cast() }
-}
-
-/// Link-layer address of the neighbour of a next hop.
-#[inline(always)]
-pub(crate) const fn neighbour_mac(slot: &NextHopSlot) -> [u16; 3] {
-    let [first, second, third, ..] = *link_addresses(slot);
-    [first, second, third]
 }

@@ -5,12 +5,13 @@ use core::{
     ptr::{addr_of_mut, read_volatile, write_volatile},
 };
 
-use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_ns};
+use aya_ebpf::{bindings::BPF_RB_NO_WAKEUP, helpers::generated::bpf_ktime_get_ns};
 use udplb_abi::{
     MAX_DESTINATIONS, NONE,
+    address::Address,
     counters::DropReason,
     forward::{Destination, ForwardSlot},
-    trace::{TraceEvent, TraceRequest, TraceVerdict},
+    trace::{TraceBudget, TraceEvent, TraceRequest, TraceVerdict},
 };
 
 use crate::{
@@ -39,7 +40,7 @@ macro_rules! request {
     };
     ($field:ident as words) => {
         // SAFETY: see above; the field is aligned to four.
-        unsafe { read_volatile((&raw const TRACE.$field).cast::<Words>()) }
+        unsafe { read_volatile::<Words>((&raw const TRACE.$field).cast()) }
     };
 }
 
@@ -50,7 +51,6 @@ const _: () = assert!(offset_of!(TraceEvent, source).is_multiple_of(4));
 const _: () = assert!(offset_of!(TraceEvent, target).is_multiple_of(4));
 const _: () = assert!(offset_of!(TraceEvent, upstream).is_multiple_of(4));
 const _: () = assert!(offset_of!(TraceEvent, listener_source).is_multiple_of(4));
-const _: () = assert!(offset_of!(TraceEvent, neighbour_mac).is_multiple_of(2));
 
 /// Whether anybody traces.
 #[inline(always)]
@@ -81,11 +81,14 @@ pub(crate) struct Note {
     passed: bool,
 }
 
-/// Notes what was decided for a packet.
+/// Notes what was decided for a packet, if its forward and its source are of interest.
 ///
 /// Not inlined: what follows needs its room on the stack.
 #[inline(never)]
 pub(crate) fn note<H: Headers>(work: &Work, headers: &H, plan: &Plan) {
+    if !is_wanted(work, headers) {
+        return;
+    }
     let Some(note) = this_cpu() else {
         return;
     };
@@ -131,13 +134,13 @@ fn this_cpu() -> Option<&'static mut Note> {
     TRACE_NOTES.get_ptr_mut(0).map(|note| unsafe { &mut *note })
 }
 
-/// Reports what each destination did with the packet that was noted, as far as it was asked for.
+/// Reports what each destination did with the packet, where that was noted.
 #[inline(never)]
 pub(crate) fn report() {
     let Some(note) = this_cpu() else {
         return;
     };
-    // A session that began after the packet was decided on has no note of it.
+    // Nobody wants it, or the session began after the packet was decided on and has no note of it.
     if note.session != request!(session) {
         return;
     }
@@ -145,17 +148,31 @@ pub(crate) fn report() {
     let Some(forward) = FORWARD_SLOTS.get(note.forward) else {
         return;
     };
-    let wanted = request!(forward);
-    if (wanted == 0 || wanted == forward.id) && is_wanted_source(&note.source) {
-        each(forward, |index| one(note, forward, index));
-    }
+    each(forward, |index| one(note, forward, index));
 }
 
-#[inline(always)]
-fn is_wanted_source(source: &Words) -> bool {
+#[inline(never)]
+fn is_wanted<H: Headers>(work: &Work, headers: &H) -> bool {
+    let forward = request!(forward);
+    if forward != 0 && forward != work.forward.id {
+        return false;
+    }
+    let source = headers.source();
     let (wanted, mask) = (request!(source as words), request!(source_mask as words));
     let differs = |word: usize| (source[word] ^ wanted[word]) & mask[word];
     differs(0) | differs(1) | differs(2) | differs(3) == 0
+}
+
+/// Writes an address as words: byte by byte, the program would be three times as long.
+///
+/// # Safety
+///
+/// `target` must be good for writes and aligned to four.
+#[inline(always)]
+const unsafe fn write_words(target: *mut Address, words: Words) {
+    let target: *mut Words = target.cast();
+    // SAFETY: see above.
+    unsafe { *target = words };
 }
 
 /// What is told of one destination.
@@ -163,7 +180,6 @@ struct Told {
     verdict: u32,
     reason: u32,
     now: u64,
-    swallowed: u64,
 }
 
 /// Reports what one destination did.
@@ -212,14 +228,13 @@ fn one(note: &Note, forward: &ForwardSlot, index: u32) {
         unsafe { write_volatile(addr_of_mut!(TRACE.session), 0) };
         return;
     }
-    let Some(swallowed) = spend(now) else {
+    if !spend(now) {
         return;
-    };
+    }
     let told = Told {
         verdict,
         reason,
         now,
-        swallowed,
     };
     write(note, forward, &forward.destinations[index], &told, &way);
 }
@@ -232,46 +247,54 @@ fn is_wanted_upstream(way: &Way) -> bool {
     has_address && (port == 0 || u16::from_ne_bytes(way.upstream.port) == port)
 }
 
-/// Takes one report off this CPU's budget; tells how many were swallowed so far.
+/// Takes one report off this CPU's budget. A report that there is none for is counted.
 #[inline(always)]
-fn spend(now: u64) -> Option<u64> {
-    let budget = TRACE_BUDGETS.get_ptr_mut(0)?;
+fn spend(now: u64) -> bool {
+    let Some(budget) = budget() else {
+        return false;
+    };
     let (interval, burst) = (request!(interval), request!(burst));
-    // SAFETY: this CPU's copy; programs on one CPU do not interrupt each other here.
-    let budget = unsafe { &mut *budget };
     let start = budget.arrival.max(now);
     if start - now > interval * u64::from(burst) {
         budget.swallowed += 1;
-        return None;
+        return false;
     }
     budget.arrival = start + interval;
-    Some(budget.swallowed)
+    true
+}
+
+#[inline(always)]
+fn budget() -> Option<&'static mut TraceBudget> {
+    // SAFETY: this CPU's copy; programs on one CPU do not interrupt each other here.
+    TRACE_BUDGETS
+        .get_ptr_mut(0)
+        .map(|budget| unsafe { &mut *budget })
 }
 
 #[inline(always)]
 fn write(note: &Note, forward: &ForwardSlot, destination: &Destination, told: &Told, way: &Way) {
     let Some(mut entry) = TRACE_EVENTS.reserve::<TraceEvent>(0) else {
-        if let Some(budget) = TRACE_BUDGETS.get_ptr_mut(0) {
-            // SAFETY: as in `spend`.
-            unsafe { (*budget).swallowed += 1 };
+        if let Some(budget) = budget() {
+            budget.swallowed += 1;
         }
         return;
     };
     let event = entry.as_mut_ptr();
     // SAFETY: `event` has room for one; every byte of it is written, field by field, because a whole
-    // one would take its room on the stack first. `bpf_get_smp_processor_id` takes nothing.
+    // one would take its room on the stack first.
     unsafe {
         (*event).time = told.now;
         (*event).forward = forward.id;
         (*event).destination = destination.id;
-        (*event).swallowed = told.swallowed;
-        *(&raw mut (*event).source).cast::<Words>() = note.source;
-        *(&raw mut (*event).target).cast::<Words>() = note.target;
-        *(&raw mut (*event).upstream).cast::<Words>() = *slots::upstream_address(way.upstream);
-        *(&raw mut (*event).listener_source).cast::<Words>() = note.listener_source;
+        write_words(&raw mut (*event).source, note.source);
+        write_words(&raw mut (*event).target, note.target);
+        write_words(
+            &raw mut (*event).upstream,
+            *slots::upstream_address(way.upstream),
+        );
+        write_words(&raw mut (*event).listener_source, note.listener_source);
         (*event).interface = note.interface;
         (*event).egress = way.next_hop.interface;
-        (*event).cpu = bpf_get_smp_processor_id() as u32;
         (*event).packets = note.packets;
         (*event).bytes = note.bytes;
         (*event).source_port = note.source_port.to_ne_bytes();
@@ -283,9 +306,10 @@ fn write(note: &Note, forward: &ForwardSlot, destination: &Destination, told: &T
         (*event).verdict = told.verdict as u8;
         (*event).reason = told.reason as u8;
         (*event).action = forward.action;
-        *(&raw mut (*event).neighbour_mac).cast::<[u16; 3]>() = slots::neighbour_mac(way.next_hop);
+        (*event).neighbour_mac = way.next_hop.destination_mac;
         (*event).neighbour_state = way.next_hop.state;
-        (*event).padding = 0;
+        (*event).padding = [0; 5];
     }
-    entry.submit(0);
+    // The reader looks by itself: waking it up for every packet would cost more than the rest.
+    entry.submit(u64::from(BPF_RB_NO_WAKEUP));
 }

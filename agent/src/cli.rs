@@ -3,6 +3,7 @@
 mod cleanup;
 mod run;
 mod status;
+mod trace;
 
 use std::path::PathBuf;
 
@@ -39,6 +40,8 @@ enum Command {
     Run(Run),
     /// Show attachments, upstreams and counters, also while no agent runs
     Status(status::Status),
+    /// Print what becomes of single packets while they come
+    Trace(trace::Trace),
     /// Remove everything that udplb left in the kernel, and nothing else
     Cleanup(cleanup::Cleanup),
 }
@@ -67,6 +70,7 @@ impl Cli {
         match self.command.unwrap_or(Command::Run(self.run)) {
             Command::Run(run) => run.execute(),
             Command::Status(status) => status.execute(),
+            Command::Trace(trace) => trace.execute(),
             Command::Cleanup(cleanup) => cleanup.execute(),
         }
     }
@@ -121,7 +125,7 @@ mod tests {
             let command = cli.find_subcommand_mut(&name).unwrap();
             pages.push(command.render_help().to_string());
         }
-        assert_eq!(pages.len(), 4);
+        assert_eq!(pages.len(), 5);
         for page in pages {
             assert!(page.lines().count() <= 24, "{page}");
             assert!(page.contains("udplb-agent "), "{page}");

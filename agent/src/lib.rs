@@ -28,3 +28,4 @@ pub mod retry;
 pub mod source;
 pub mod status;
 pub mod tables;
+pub mod trace;

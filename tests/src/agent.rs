@@ -208,7 +208,8 @@ impl Agent {
         &self.pins
     }
 
-    fn command(&self, subcommand: &str) -> Command {
+    /// A subcommand on the same pins, not started yet.
+    pub fn command(&self, subcommand: &str) -> Command {
         let mut command = self.host.command(binary());
         let _: &mut Command = command.arg(subcommand).arg("--pin-dir").arg(&self.pins);
         command

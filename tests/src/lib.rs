@@ -28,5 +28,6 @@ pub mod packet;
 pub mod scrape;
 mod sys;
 pub mod test_run;
+pub mod tracer;
 pub mod traffic;
 pub mod wait;

@@ -1,6 +1,6 @@
 //! `run`: the agent of a host without a cluster. **IO**
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, ops::ControlFlow, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -20,7 +20,7 @@ use crate::{
     apply::Kernel,
     cleanup,
     kernel::{
-        bpf::{HookChoice, Maps, PinDirectory, Program},
+        bpf::{HookChoice, Maps, PinDirectory, Program, Session},
         netlink::Network,
     },
     metrics::Metrics,
@@ -30,6 +30,7 @@ use crate::{
         Tables,
         capacity::{Capacity, DEFAULT_FORWARDS, DEFAULT_TABLE_BYTES},
     },
+    trace::{Filter, follow},
 };
 
 const MIB: u32 = 1 << 20;
@@ -45,7 +46,7 @@ pub(super) struct Run {
     /// Listen here instead of where the forwards say; repeatable
     #[arg(short, long = "interface", value_name = "NAME", value_parser = interface)]
     interfaces: Vec<InterfacePattern>,
-    /// Log every change of the kernel
+    /// Log every change of the kernel and what becomes of packets
     #[arg(short, long)]
     debug: bool,
     /// Leave everything in the kernel when ending
@@ -119,9 +120,15 @@ impl Run {
         let (versions, receiver) = watch::channel(version);
         let source = tokio::spawn(source.follow(versions));
         let only = (!self.interfaces.is_empty()).then_some(self.interfaces);
+        let trace = self
+            .debug
+            .then(|| tokio::spawn(trace(self.pins.pin_dir.clone(), stop.child_token())));
         let reconciler = Reconciler::new(Arc::clone(&kernel), network, only, capacity, metrics);
         let ended = until(reconciler.run(receiver, guard, stop.clone()), http, &stop).await;
         source.abort();
+        if let Some(trace) = trace {
+            trace.await?;
+        }
         ended?;
         if self.keep {
             tracing::info!("ended; what is in the kernel goes on");
@@ -166,6 +173,28 @@ impl Run {
             .await
             .context("failed to look where our program is attached")?;
         Ok((kernel, capacity))
+    }
+}
+
+/// Logs what becomes of packets, a hundred decisions a second and CPU.
+async fn trace(pin_directory: PathBuf, stop: CancellationToken) {
+    let filter = Filter {
+        rate: 100,
+        ..Filter::default()
+    };
+    let traced = match Session::start(&pin_directory, &filter).await {
+        Ok(session) => {
+            let log = |told| {
+                tracing::debug!(target: "udplb_agent::trace", "{told}");
+                ControlFlow::Continue(())
+            };
+            follow(session, &stop, log).await
+        }
+        Err(error) => Err(error),
+    };
+    if let Err(error) = traced {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(error, "packets are not traced");
     }
 }
 

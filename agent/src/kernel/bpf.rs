@@ -11,6 +11,7 @@ mod ops;
 mod pins;
 mod program;
 mod read;
+mod trace;
 
 pub use hook::{Hook, HookChoice, HookError};
 pub use maps::{Maps, OpenError};
@@ -18,3 +19,4 @@ pub use ops::{MapOpError, grace};
 pub use pins::{PinDirectory, PinError};
 pub use program::{LoadError, Program};
 pub use read::ReadError;
+pub use trace::{Session, TraceError, monotonic};

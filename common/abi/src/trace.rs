@@ -111,8 +111,6 @@ pub struct TraceEvent {
     pub forward: u64,
     /// Identity of the destination, a key of `NAMES`.
     pub destination: u64,
-    /// `TraceBudget::swallowed` of this CPU.
-    pub swallowed: u64,
     /// Source address of the packet.
     pub source: Address,
     /// Destination address of the packet.
@@ -126,8 +124,6 @@ pub struct TraceEvent {
     pub interface: u32,
     /// Interface of the upstream's next hop; 0 where there is none.
     pub egress: u32,
-    /// The CPU.
-    pub cpu: u32,
     /// Packets: segments of a GSO packet, otherwise 1.
     pub packets: u32,
     /// Bytes of them, IP headers included.
@@ -155,12 +151,12 @@ pub struct TraceEvent {
     /// `STATE_*` of the next hop.
     pub neighbour_state: u8,
     /// Always zero.
-    pub padding: u8,
+    pub padding: [u8; 5],
 }
 
-/// Bytes of the ring buffer: 7,200 decisions.
+/// Bytes of the ring buffer: 7,700 decisions.
 pub const TRACE_BUFFER_BYTES: u32 = 1 << 20;
 
 const _: () = assert!(size_of::<TraceRequest>() == 96);
-const _: () = assert!(size_of::<TraceEvent>() == 136);
-const _: () = assert!(core::mem::offset_of!(TraceEvent, neighbour_mac) == 128);
+const _: () = assert!(size_of::<TraceEvent>() == 128);
+const _: () = assert!(core::mem::offset_of!(TraceEvent, neighbour_mac) == 116);

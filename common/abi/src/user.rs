@@ -39,3 +39,15 @@ plain!(
     Traffic,
     VlanKey,
 );
+
+impl TraceEvent {
+    /// An event as the ring buffer hands it over; `None` where the size is another one.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() != size_of::<Self>() {
+            return None;
+        }
+        // SAFETY: as many bytes as the type has, which is plain data; read wherever they start.
+        Some(unsafe { bytes.as_ptr().cast::<Self>().read_unaligned() })
+    }
+}

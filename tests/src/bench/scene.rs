@@ -58,6 +58,8 @@ const ALL: [Forward; 7] = [
 const UPSTREAMS: u16 = 4;
 
 pub(super) struct Scene {
+    /// Does not run any more; its program does.
+    pub(super) agent: Agent,
     pub(super) program: TestRun,
     /// With the agent's program on the node.
     pub(super) lab: Lab,
@@ -70,16 +72,21 @@ impl Scene {
         let lab = shapes::two_collectors("bench");
         let bare = shapes::two_collectors("bench-bare");
         let config: String = ALL.into_iter().map(document).collect();
-        let mut agent = Agent::start(lab.host("node"), &config);
+        let agent = Agent::start(lab.host("node"), &config);
         wait::until(Duration::from_secs(10), "reachable upstreams", || {
             let metrics = agent.metrics();
             let mut upstreams = metrics.matching("udplb_upstream_reachable", &[]).peekable();
             (upstreams.peek().is_some() && upstreams.all(|(_, value)| value > 0.5)).then_some(())
         });
         let program = TestRun::of(lab.host("node"), "eth0");
-        let scene = Self { program, lab, bare };
-        scene.check_matches(&agent);
-        agent.kill();
+        let mut scene = Self {
+            agent,
+            program,
+            lab,
+            bare,
+        };
+        scene.check_matches();
+        scene.agent.kill();
         scene
     }
 
@@ -101,7 +108,7 @@ impl Scene {
     }
 
     /// Fails unless every forward does what is measured later: send to all of its destinations.
-    fn check_matches(&self, agent: &Agent) {
+    fn check_matches(&self) {
         let mut sent = 0;
         for forward in ALL {
             for family in [0, 1] {
@@ -116,7 +123,7 @@ impl Scene {
                 sent += u64::from(forward.destinations);
             }
         }
-        let metrics = agent.metrics();
+        let metrics = self.agent.metrics();
         assert_eq!(metrics.count("udplb_sent_packets_total", &[]), sent);
     }
 }

@@ -13,12 +13,14 @@ use super::{
     scene::{self, Forward, Scene, datagram},
 };
 use crate::{
+    agent::Agent,
     lab::{Host, Lab},
     packet::Udp,
     sys::bpf::{
         self,
         run::{self, Arrival},
     },
+    tracer::Tracer,
 };
 
 /// Packets of one measurement.
@@ -46,6 +48,8 @@ pub(super) struct Comparison {
 
 const BARE_REDIRECT: &str = "bare redirect";
 const BARE_CLONE: &str = "bare clone";
+const FORWARD: &str = "Forward, IPv4";
+const CLONE: &str = "Clone, IPv4";
 
 /// What is measured.
 struct Subject<'a> {
@@ -53,6 +57,8 @@ struct Subject<'a> {
     lab: &'a Lab,
     /// A program that is attached for the measurement only.
     bare: Option<OwnedFd>,
+    /// Whose packets `trace` is asked about, in vain.
+    traced: Option<&'a Agent>,
     /// Name of what it is compared with.
     against: Option<&'static str>,
     frame: Vec<u8>,
@@ -113,6 +119,7 @@ fn subjects(scene: &Scene) -> Vec<Subject<'_>> {
             name,
             lab,
             bare: None,
+            traced: None,
             against: None,
             frame,
             source,
@@ -130,13 +137,20 @@ fn subjects(scene: &Scene) -> Vec<Subject<'_>> {
         against: Some(against),
         ..subject(name, &scene.lab, &datagram(family, forward.port))
     };
+    // A filter that lets nothing through: what tracing costs those that are not traced.
+    let in_vain = |name, against, forward| Subject {
+        traced: Some(&scene.agent),
+        ..ours(name, against, forward, 0)
+    };
     vec![
         bare(BARE_REDIRECT, programs::redirect),
-        ours("Forward, IPv4", BARE_REDIRECT, scene::FORWARD, 0),
+        ours(FORWARD, BARE_REDIRECT, scene::FORWARD, 0),
         ours("Forward, IPv6", BARE_REDIRECT, scene::FORWARD, 1),
         bare(BARE_CLONE, programs::clone),
-        ours("Clone, IPv4", BARE_CLONE, scene::CLONE, 0),
+        ours(CLONE, BARE_CLONE, scene::CLONE, 0),
         ours("Clone, IPv6", BARE_CLONE, scene::CLONE, 1),
+        in_vain("Forward, IPv4, traced in vain", FORWARD, scene::FORWARD),
+        in_vain("Clone, IPv4, traced in vain", CLONE, scene::CLONE),
     ]
 }
 
@@ -161,6 +175,9 @@ impl Subject<'_> {
             .bare
             .as_ref()
             .map(|program| attach(node, program, true));
+        let _tracer = self
+            .traced
+            .map(|agent| Tracer::start(node, agent, &["--source", "203.0.113.99"]));
         let arrival = Arrival {
             interface: node.index("eth0"),
             frame: &self.frame,

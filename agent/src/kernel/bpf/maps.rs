@@ -123,7 +123,7 @@ fn array<T: Pod>(
     Mapped::new(&pin(name)?).map_err(|source| OpenError::Memory { name, source })
 }
 
-fn typed<T: TryFrom<Map, Error = MapError>>(
+pub(super) fn typed<T: TryFrom<Map, Error = MapError>>(
     name: &'static str,
     pin: impl Fn(&'static str) -> Result<MapData, OpenError>,
     kind: impl Fn(MapData) -> Map,

@@ -76,6 +76,17 @@ impl Maps {
         Ok(snapshot.into_tables(facts))
     }
 
+    /// The names of forwards, sorted; those of destinations have a part more.
+    pub fn forward_names(&self) -> Result<Vec<String>, ReadError> {
+        let names = all(map::NAMES, self.names.iter())?;
+        let names = names.into_iter().map(|(_, name)| text(&name));
+        let mut forwards: Vec<_> = names
+            .filter(|name| name.matches('/').count() == 1)
+            .collect();
+        forwards.sort();
+        Ok(forwards)
+    }
+
     /// The recorded attachments.
     pub fn attachments(&self) -> Result<Vec<(InterfaceIndex, Attachment)>, ReadError> {
         all(map::ATTACHMENTS, self.attachments.iter())
@@ -129,7 +140,7 @@ pub(super) fn all<T>(
         .map_err(|source| ReadError { name, source })
 }
 
-fn text(name: &Name) -> String {
+pub(super) fn text(name: &Name) -> String {
     let bytes = name.bytes.get(..name.length.into()).unwrap_or(&name.bytes);
     str::from_utf8(bytes).unwrap_or_default().to_owned()
 }

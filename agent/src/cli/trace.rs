@@ -1,0 +1,146 @@
+//! `trace`: what becomes of single packets, as they come. **IO**
+
+use std::{
+    io::{self, Write as _},
+    ops::ControlFlow,
+};
+
+use anyhow::Context as _;
+use clap::{
+    Args,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use ipnet::IpNet;
+use udplb_abi::{counters::DropReason, trace::TraceVerdict};
+use udplb_process::{
+    shutdown,
+    telemetry::{self, Format},
+};
+
+use super::{Output, Pins, require_root, runtime};
+use crate::{
+    kernel::bpf::{Maps, Session},
+    trace::{self, Filter, Upstream, follow},
+};
+
+/// Print what becomes of single packets while they come
+#[derive(Clone, Debug, Args)]
+#[command(
+    disable_help_flag = true,
+    after_help = "Example: udplb-agent trace --forward telemetry/syslog --verdict dropped\n\
+                  One line for each packet and destination; what a filter leaves out costs nothing."
+)]
+pub(super) struct Trace {
+    /// Only this forward
+    #[arg(long, value_name = "[NAMESPACE/]NAME")]
+    forward: Option<String>,
+    /// Only packets from this address or prefix
+    #[arg(long, value_name = "PREFIX", value_parser = trace::source)]
+    source: Option<IpNet>,
+    /// Only what went, or was to go, to this upstream
+    #[arg(long, value_name = "ADDRESS[:PORT]")]
+    upstream: Option<Upstream>,
+    /// Only these verdicts: sent, dropped, `sampled_out`, passed
+    #[arg(long, value_delimiter = ',', hide_possible_values = true, value_parser = verdict())]
+    verdict: Vec<TraceVerdict>,
+    /// Only what was dropped for these reasons, named as in the metrics
+    #[arg(long, value_delimiter = ',', hide_possible_values = true, value_parser = reason())]
+    reason: Vec<DropReason>,
+    /// Print at most so many lines a second and CPU; 0: all that can be kept up with
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    rate: u32,
+    /// End after so many lines
+    #[arg(long, value_name = "N")]
+    count: Option<u64>,
+    #[command(flatten)]
+    pins: Pins,
+    /// How to print them
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
+fn verdict() -> impl TypedValueParser<Value = TraceVerdict> {
+    PossibleValuesParser::new(TraceVerdict::ALL.map(TraceVerdict::label))
+        .map(|label| named(&TraceVerdict::ALL, TraceVerdict::label, &label))
+}
+
+fn reason() -> impl TypedValueParser<Value = DropReason> {
+    PossibleValuesParser::new(DropReason::ALL.map(DropReason::label))
+        .map(|label| named(&DropReason::ALL, DropReason::label, &label))
+}
+
+/// The one with this label, which is one of theirs.
+fn named<T: Copy>(all: &[T], label: fn(T) -> &'static str, wanted: &str) -> T {
+    let found = all.iter().find(|one| label(**one) == wanted);
+    *found.unwrap_or(&all[0])
+}
+
+impl Trace {
+    pub(super) fn execute(self) -> anyhow::Result<()> {
+        require_root("trace")?;
+        telemetry::start(Format::Text, false)?;
+        runtime()?.block_on(self.trace())
+    }
+
+    async fn trace(self) -> anyhow::Result<()> {
+        let stop = shutdown::on_signals()?;
+        let forward = self.forward.map(|name| {
+            let has_namespace = name.contains('/');
+            if has_namespace {
+                name
+            } else {
+                format!("default/{name}")
+            }
+        });
+        let known = Maps::open(&self.pins.pin_dir)?.forward_names()?;
+        if let Some(name) = &forward {
+            anyhow::ensure!(
+                known.contains(name),
+                "no forward {name} runs here; {}",
+                running(&known)
+            );
+        }
+        let filter = Filter {
+            forward,
+            source: self.source,
+            upstream: self.upstream,
+            verdicts: self.verdict,
+            reasons: self.reason,
+            rate: self.rate,
+        };
+        let session = Session::start(&self.pins.pin_dir, &filter).await?;
+        tracing::info!("tracing; end it with Ctrl-C");
+        let mut out = io::stdout().lock();
+        let mut left = self.count.unwrap_or(u64::MAX);
+        let mut failed = Ok(());
+        let ended = follow(session, &stop, |told| {
+            let written = match self.output {
+                Output::Text => writeln!(out, "{told}"),
+                Output::Json => serde_json::to_string(&told)
+                    .map_err(io::Error::other)
+                    .and_then(|line| writeln!(out, "{line}")),
+            };
+            failed = written.and_then(|()| out.flush());
+            left = left.saturating_sub(u64::from(told.is_decision()));
+            if failed.is_err() || left == 0 {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })
+        .await;
+        ended?;
+        match failed {
+            // Whoever read has enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            failed => failed.context("failed to print"),
+        }
+    }
+}
+
+fn running(known: &[String]) -> String {
+    match known {
+        [] => "none does".into(),
+        known => format!("these do: {}", known.join(", ")),
+    }
+}
