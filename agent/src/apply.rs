@@ -109,7 +109,7 @@ impl Kernel {
             }
             match self.one(op, network).await {
                 Ok(()) => {
-                    tracing::debug!("{}", describe(op));
+                    tracing::debug!("{op}");
                     self.tables.apply(op);
                     outcome.done += 1;
                     if object != Object::Maps {
@@ -175,18 +175,4 @@ impl Kernel {
 /// Ops that take away what the versions before the change may still need.
 const fn removes(op: &Op) -> bool {
     matches!(op, Op::Detach { .. } | Op::ReleaseNeighbour { .. })
-}
-
-/// An op in one line.
-fn describe(op: &Op) -> String {
-    match op {
-        Op::WriteTable { first, entries } => {
-            format!("WriteTable {{ first: {first}, {} entries }}", entries.len())
-        }
-        Op::WriteForward { slot, value } => format!(
-            "WriteForward {{ slot: {slot}, id: {:#x}, {} destinations }}",
-            value.id, value.destination_count
-        ),
-        op => format!("{op:?}"),
-    }
 }

@@ -1,5 +1,7 @@
 //! The instruction set: what `diff` asks for and `apply` carries out. Pure data.
 
+mod text;
+
 use std::{net::IpAddr, sync::Arc};
 
 use udplb_abi::{

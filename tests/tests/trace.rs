@@ -359,9 +359,9 @@ fn run_with_debug_prints_decisions_and_changes() {
     });
     let log = scene.agent.log();
     for word in [
-        "WriteForward",
-        "WriteNextHop",
-        "ManageNeighbour",
+        "FORWARDS[1] = slot 1",
+        "NEXT_HOPS[1] = 10.0.",
+        "neighbour 10.0.2.2 on interface",
         "default/syslog/nowhere",
     ] {
         assert!(log.contains(word), "{word}: {log}");

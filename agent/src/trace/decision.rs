@@ -15,6 +15,8 @@ use udplb_abi::{
     trace::{TraceEvent, TraceVerdict},
 };
 
+use crate::next_hop::mac;
+
 /// Numbers of the kernel as names.
 pub trait Named {
     /// The name behind an identity.
@@ -122,12 +124,11 @@ impl Copy {
         } else {
             socket(event.target, event.target_port)
         };
-        let mac = event.neighbour_mac.map(|byte| format!("{byte:02x}"));
         Self {
             source: socket(source, event.source_port),
             target,
             interface: names.interface(event.egress),
-            mac: (event.neighbour_state == STATE_RESOLVED).then(|| mac.join(":")),
+            mac: (event.neighbour_state == STATE_RESOLVED).then(|| mac(&event.neighbour_mac)),
         }
     }
 }

@@ -149,9 +149,7 @@ impl Maps {
             | Op::Detach { .. }
             | Op::Grace
             | Op::ManageNeighbour { .. }
-            | Op::ReleaseNeighbour { .. } => Err(MapOpError::NotAMap {
-                op: format!("{op:?}"),
-            }),
+            | Op::ReleaseNeighbour { .. } => Err(MapOpError::NotAMap { op: op.to_string() }),
         }
     }
 
