@@ -161,6 +161,23 @@ fn random_flows_are_spread_evenly_and_stay_where_they_are() {
 }
 
 #[test]
+fn a_hundred_thousand_flows_are_within_a_twentieth() {
+    let mut scene = Scene::new("balance-many", &config(&ALL));
+    let mut choices: Choices = Default::default();
+    for part in 0..10 {
+        let flows = random_flows(10_000, 100 + part);
+        for (all, some) in choices.iter_mut().zip(scene.choices(&flows)) {
+            all.extend(some);
+        }
+    }
+    for (strategy, choices) in STRATEGIES.iter().zip(&choices) {
+        let peak = peak(choices);
+        println!("{strategy}: max/mean {peak:.3}");
+        assert!(peak <= 1.05, "{strategy}: {:?}", shares(choices));
+    }
+}
+
+#[test]
 fn patterned_flows_are_spread_no_worse() {
     let mut scene = Scene::new("balance-patterns", &config(&ALL));
     let ports: Vec<SocketAddr> = (0..10_000)

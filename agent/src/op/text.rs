@@ -17,6 +17,7 @@ use crate::{
 };
 
 impl fmt::Display for Op {
+    #[expect(clippy::too_many_lines, reason = "a table with a line for each op")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::WriteName { id, name } => write!(f, "NAMES[{id:016x}] = {name}"),
@@ -199,9 +200,18 @@ mod tests {
 
     use super::*;
 
+    fn check<const N: usize>(cases: [(Op, &str); N]) {
+        for (op, line) in cases {
+            assert_eq!(op.to_string(), line);
+        }
+    }
+
+    fn address(text: &str) -> address::Address {
+        address::from_ip(text.parse().unwrap())
+    }
+
     #[test]
-    fn each_line_names_the_map_and_what_it_holds() {
-        let address = |text: &str| address::from_ip(text.parse().unwrap());
+    fn next_hops_and_upstreams_are_shown_with_their_addresses() {
         let next_hop = NextHopSlot {
             neighbour: address("203.0.113.1"),
             interface: 3,
@@ -211,17 +221,6 @@ mod tests {
             state: STATE_RESOLVED,
             padding: [0; 3],
         };
-        let key = |text| ListenerKey {
-            interface: 2,
-            group: 1,
-            padding: 0,
-            address: address(text),
-        };
-        let set = |text, prefix_length| Op::SetListener {
-            key: key(text),
-            prefix_length,
-            slot: 7,
-        };
         let upstream = UpstreamSlot {
             address: address("2001:db8::5"),
             next_hop: NONE,
@@ -230,7 +229,7 @@ mod tests {
             weight: 3,
             padding: 0,
         };
-        let cases = [
+        check([
             (
                 Op::WriteNextHop {
                     slot: 1,
@@ -262,6 +261,23 @@ mod tests {
                 },
                 "UPSTREAMS[4].next_hop = slot 1",
             ),
+        ]);
+    }
+
+    #[test]
+    fn listeners_and_ports_are_shown_by_their_keys() {
+        let key = |text| ListenerKey {
+            interface: 2,
+            group: 1,
+            padding: 0,
+            address: address(text),
+        };
+        let set = |text, prefix_length| Op::SetListener {
+            key: key(text),
+            prefix_length,
+            slot: 7,
+        };
+        check([
             (
                 set("192.0.2.10", 128),
                 "LISTENERS[192.0.2.10 on interface 2, group 1] = slot 7",
@@ -298,9 +314,6 @@ mod tests {
                 },
                 "neighbour 203.0.113.1 on interface 3 is kept fresh",
             ),
-        ];
-        for (op, line) in cases {
-            assert_eq!(op.to_string(), line);
-        }
+        ]);
     }
 }
