@@ -1,5 +1,6 @@
 //! The command line: one module for each command. **IO**
 
+mod check;
 mod cleanup;
 mod run;
 mod status;
@@ -8,7 +9,6 @@ mod trace;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use nix::unistd::Uid;
 
 use run::Run;
 
@@ -42,6 +42,8 @@ enum Command {
     Status(status::Status),
     /// Print what becomes of single packets while they come
     Trace(trace::Trace),
+    /// Check this host and a file of forwards, changing nothing
+    Check(check::Check),
     /// Remove everything that udplb left in the kernel, and nothing else
     Cleanup(cleanup::Cleanup),
 }
@@ -71,18 +73,10 @@ impl Cli {
             Command::Run(run) => run.execute(),
             Command::Status(status) => status.execute(),
             Command::Trace(trace) => trace.execute(),
+            Command::Check(check) => check.execute(),
             Command::Cleanup(cleanup) => cleanup.execute(),
         }
     }
-}
-
-/// Everything here talks to the kernel about BPF and the network, which takes root.
-fn require_root(command: &str) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        Uid::effective().is_root(),
-        "`udplb-agent {command}` needs root: run it with sudo"
-    );
-    Ok(())
 }
 
 /// A runtime whose second thread keeps working while the first waits for the kernel.
@@ -125,7 +119,7 @@ mod tests {
             let command = cli.find_subcommand_mut(&name).unwrap();
             pages.push(command.render_help().to_string());
         }
-        assert_eq!(pages.len(), 5);
+        assert_eq!(pages.len(), 6);
         for page in pages {
             assert!(page.lines().count() <= 24, "{page}");
             assert!(page.contains("udplb-agent "), "{page}");

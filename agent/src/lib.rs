@@ -7,11 +7,13 @@
 //!                                     metrics, status ◀──┘ report
 //! ```
 //!
-//! It runs as root, which stands for `CAP_BPF` (programs, maps), `CAP_NET_ADMIN` (hooks, neighbours, netlink
-//! events) and `CAP_SYS_ADMIN` (opening pins, mounting their file system). Only `kernel` needs these, and
-//! only `kernel::bpf::mapped` has unsafe code.
+//! It runs as root, or with `CAP_BPF` (programs, maps), `CAP_NET_ADMIN` (hooks, neighbours, netlink events) and
+//! `CAP_PERFMON` (the verifier's leave to compute with pointers); mounting a BPF file system takes
+//! `CAP_SYS_ADMIN` besides. Only `kernel` needs these. Unsafe code is in `kernel::bpf::mapped` and
+//! `kernel::bpf::query` only.
 #![deny(unsafe_code)]
 pub mod apply;
+pub mod check;
 pub mod cleanup;
 pub mod cli;
 pub mod desired;
@@ -22,6 +24,7 @@ pub mod metrics;
 pub mod next_hop;
 pub mod observed;
 pub mod op;
+pub mod preflight;
 pub mod reconcile;
 pub mod report;
 pub mod retry;
@@ -29,3 +32,15 @@ pub mod source;
 pub mod status;
 pub mod tables;
 pub mod trace;
+
+/// An error with its causes, on one line.
+#[must_use]
+pub fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

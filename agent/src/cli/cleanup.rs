@@ -5,10 +5,11 @@ use std::io::{self, Write as _};
 use clap::Args;
 use udplb_process::telemetry::{self, Format};
 
-use super::{Output, Pins, require_root, runtime};
+use super::{Output, Pins, runtime};
 use crate::{
     cleanup::{Summary, clean_up},
     kernel::bpf::{Maps, OpenError, PinDirectory},
+    preflight::{self, privilege::Capability},
 };
 
 /// Remove everything that udplb left in the kernel, and nothing else
@@ -24,7 +25,7 @@ pub(super) struct Cleanup {
 
 impl Cleanup {
     pub(super) fn execute(self) -> anyhow::Result<()> {
-        require_root("cleanup")?;
+        preflight::need("cleanup", &[Capability::Bpf, Capability::NetAdmin])?;
         telemetry::start(Format::Text, false)?;
         let Summary {
             interfaces,
@@ -46,7 +47,7 @@ impl Cleanup {
     }
 
     async fn clean_up(&self) -> anyhow::Result<Summary> {
-        let pins = PinDirectory::open(&self.pins.pin_dir)?;
+        let pins = PinDirectory::open_any(&self.pins.pin_dir)?;
         let mut maps = match Maps::open(pins.path()) {
             Err(OpenError::Absent { .. }) => None,
             opened => Some(opened?),

@@ -15,7 +15,7 @@ use udplb_process::{
     telemetry::{self, Format},
 };
 
-use super::{Output, Pins, require_root, runtime};
+use super::{Output, Pins, runtime};
 use crate::{
     apply::Kernel,
     cleanup,
@@ -24,6 +24,7 @@ use crate::{
         netlink::Network,
     },
     metrics::Metrics,
+    preflight,
     reconcile::{self, Reconciler},
     source::{last_good::LastGood, standalone::Source},
     tables::{
@@ -85,7 +86,6 @@ fn interface(text: &str) -> Result<InterfacePattern, String> {
 
 impl Run {
     pub(super) fn execute(self) -> anyhow::Result<()> {
-        require_root("run")?;
         let format = match self.output {
             Output::Text => Format::Text,
             Output::Json => Format::Json,
@@ -98,6 +98,7 @@ impl Run {
         let stop = shutdown::on_signals()?;
         let last_good = LastGood::at(&self.state_dir);
         let (source, version) = Source::open(&self.config, last_good)?;
+        preflight::require(self.hook).await?;
         let pins = PinDirectory::open(&self.pins.pin_dir)?;
         let endpoints = Endpoints::bind(self.http_address, "--http-address").await?;
         let network = Network::open().await?;

@@ -4,8 +4,12 @@ use std::io::{self, Write as _};
 
 use clap::Args;
 
-use super::{Output, Pins, require_root};
-use crate::{kernel::bpf::Maps, status::Status as Report};
+use super::{Output, Pins};
+use crate::{
+    kernel::bpf::Maps,
+    preflight::{self, privilege::Capability},
+    status::Status as Report,
+};
 
 /// Show attachments, upstreams and counters, also while no agent runs
 #[derive(Clone, Debug, Args)]
@@ -23,7 +27,7 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) fn execute(self) -> anyhow::Result<()> {
-        require_root("status")?;
+        preflight::need("status", &[Capability::Bpf, Capability::NetAdmin])?;
         let report = Report::read(&Maps::open(&self.pins.pin_dir)?)?;
         let mut out = io::stdout().lock();
         match self.output {

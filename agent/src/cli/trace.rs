@@ -17,9 +17,10 @@ use udplb_process::{
     telemetry::{self, Format},
 };
 
-use super::{Output, Pins, require_root, runtime};
+use super::{Output, Pins, runtime};
 use crate::{
     kernel::bpf::{Maps, Session},
+    preflight::{self, privilege::Capability},
     trace::{self, Filter, Upstream, follow},
 };
 
@@ -77,7 +78,7 @@ fn named<T: Copy>(all: &[T], label: fn(T) -> &'static str, wanted: &str) -> T {
 
 impl Trace {
     pub(super) fn execute(self) -> anyhow::Result<()> {
-        require_root("trace")?;
+        preflight::need("trace", &[Capability::Bpf, Capability::NetAdmin])?;
         telemetry::start(Format::Text, false)?;
         runtime()?.block_on(self.trace())
     }

@@ -30,7 +30,7 @@ pub enum Notice {
         forward: String,
     },
     /// No interface has such a name.
-    #[error("forward {forward}: no interface matches {pattern}")]
+    #[error("forward {forward}: no interface matches {pattern}; it waits for one")]
     InterfaceNotFound {
         /// `namespace/name`.
         forward: String,

@@ -192,7 +192,7 @@ fn what_cannot_be_listened_on_is_a_notice_and_the_rest_runs() {
         [
             "forward a/a: interface eth2 is a member of bond0; name bond0 instead",
             "forward a/a: interface tun0 is not Ethernet; packets that arrive there are left alone",
-            "forward a/a: no interface matches gone*",
+            "forward a/a: no interface matches gone*; it waits for one",
         ]
     );
 }

@@ -9,14 +9,16 @@ mod mapped;
 mod maps;
 mod ops;
 mod pins;
+pub mod probe;
 mod program;
+mod query;
 mod read;
 mod trace;
 
 pub use hook::{Hook, HookChoice, HookError};
 pub use maps::{Maps, OpenError};
 pub use ops::{MapOpError, grace};
-pub use pins::{PinDirectory, PinError};
+pub use pins::{PinDirectory, PinError, PinState};
 pub use program::{LoadError, Program};
 pub use read::ReadError;
 pub use trace::{Session, TraceError, monotonic};

@@ -12,7 +12,8 @@ mod document;
 mod parse;
 
 use std::{
-    fs,
+    fs::File,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -20,28 +21,53 @@ use udplb_api::UdpForward;
 
 pub use parse::{Problem, parse};
 
-/// Largest file that is read. 10,000 forwards take about 5 MB.
-const MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// Largest file that is read, in MiB. 10,000 forwards take about 5.
+const MAX_MIB: u64 = 16;
 
 /// Why a file gave no forwards.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// It could not be read.
+    /// There is none.
+    #[error("there is no file {}: write one, or name another with -c", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is a folder.
+    #[error("{} is a directory: name a file with -c", path.display())]
+    Directory {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// This user may not read it.
+    #[error("this user may not read {}: change its owner or mode, or run as root", path.display())]
+    Denied {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It could not be read for another reason.
     #[error("failed to read {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
         /// What the system says.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
     /// It is too large.
-    #[error("{} has {bytes} bytes: write at most {MAX_BYTES}", path.display())]
+    #[error(
+        "{} is larger than {MAX_MIB} MiB, which is read at most: write fewer forwards, at most {} \
+         fit in a file", path.display(), udplb_api::MAX_FORWARDS_IN_FILE
+    )]
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// Its size.
-        bytes: u64,
+    },
+    /// It holds other bytes.
+    #[error("{} is no text in UTF-8: write YAML", path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
     },
     /// Something in it has to change.
     #[error("{}", lines(problems))]
@@ -61,19 +87,42 @@ fn lines(problems: &[Problem]) -> String {
 
 /// Reads a file and parses it.
 pub fn load(path: &Path) -> Result<Vec<UdpForward>, LoadError> {
-    let failed = |source| LoadError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    let bytes = fs::metadata(path).map_err(failed)?.len();
-    if bytes > MAX_BYTES {
-        return Err(LoadError::TooLarge {
-            path: path.to_owned(),
-            bytes,
-        });
-    }
-    let text = fs::read_to_string(path).map_err(failed)?;
+    let text = read(path)?;
     parse(&text, path).map_err(|problems| LoadError::Invalid { problems })
+}
+
+/// Reads no more than is allowed, however large the file is, or becomes meanwhile.
+fn read(path: &Path) -> Result<String, LoadError> {
+    const MOST: u64 = MAX_MIB << 20;
+    let refused = |error| refused(path, error);
+    let file = File::open(path).map_err(refused)?;
+    let too_large = || LoadError::TooLarge {
+        path: path.to_owned(),
+    };
+    if file.metadata().map_err(refused)?.len() > MOST {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::new();
+    let length = file
+        .take(MOST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(refused)?;
+    if length as u64 > MOST {
+        return Err(too_large());
+    }
+    String::from_utf8(bytes).map_err(|_| LoadError::NotText {
+        path: path.to_owned(),
+    })
+}
+
+fn refused(path: &Path, source: io::Error) -> LoadError {
+    let path = path.to_owned();
+    match source.kind() {
+        io::ErrorKind::NotFound => LoadError::Missing { path },
+        io::ErrorKind::IsADirectory => LoadError::Directory { path },
+        io::ErrorKind::PermissionDenied => LoadError::Denied { path },
+        _ => LoadError::Read { path, source },
+    }
 }
 
 #[cfg(test)]

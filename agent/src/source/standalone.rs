@@ -7,7 +7,7 @@ use std::{
 };
 
 use tokio::{sync::watch as channel, task::spawn_blocking};
-use udplb_api::UdpForward;
+use udplb_api::{NodeForwardConfig, ResolvedForward, UdpForward};
 use udplb_plan::standalone::{Standalone, standalone};
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
 use crate::desired::input::Input;
 
 /// A forward's own node, in the plan of a file.
-const NODE: &str = "localhost";
+pub const NODE: &str = "localhost";
 
 /// One version of the input.
 #[derive(Clone, Debug)]
@@ -147,9 +147,10 @@ pub fn plan(forwards: &[UdpForward]) -> (Objects, Vec<String>) {
     (Objects { config, forwards }, notices)
 }
 
-fn version(objects: &Objects, notices: Vec<String>, number: u64) -> Version {
-    let by_name: BTreeMap<_, _> = objects
-        .forwards
+/// The agent's input from a plan.
+#[must_use]
+pub fn input(config: &NodeForwardConfig, forwards: &[ResolvedForward]) -> Input {
+    let by_name: BTreeMap<_, _> = forwards
         .iter()
         .map(|forward| {
             let metadata = &forward.metadata;
@@ -157,17 +158,20 @@ fn version(objects: &Objects, notices: Vec<String>, number: u64) -> Version {
             (key, &forward.spec)
         })
         .collect();
-    let input = Input::new(
-        &objects.config.spec.forwards,
+    Input::new(
+        &config.spec.forwards,
         |reference| {
             let key = (Some(&reference.namespace[..]), Some(&reference.name[..]));
             by_name.get(&key).copied()
         },
         None,
-    );
+    )
+}
+
+fn version(objects: &Objects, notices: Vec<String>, number: u64) -> Version {
     Version {
         number,
-        input: Arc::new(input),
+        input: Arc::new(input(&objects.config, &objects.forwards)),
         notices: notices.into(),
     }
 }

@@ -13,6 +13,11 @@ use aya::programs::{
 use thiserror::Error;
 use udplb_abi::record::{FILTER_HANDLE, FILTER_PRIORITY};
 
+use super::query;
+
+/// Every network namespace has it.
+pub(super) const LOOPBACK: u32 = 1;
+
 /// Which hook to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum HookChoice {
@@ -119,19 +124,14 @@ impl HookError {
 }
 
 impl Hook {
-    /// Settles a choice. Asks the kernel whether it knows TCX by a query of the loopback interface.
+    /// Settles a choice.
     #[must_use]
     pub fn settle(choice: HookChoice) -> Self {
-        const LOOPBACK: u32 = 1;
         match choice {
             HookChoice::Tcx => Self::Tcx,
             HookChoice::Clsact => Self::Clsact,
             HookChoice::Auto => {
-                let known = SchedClassifier::query_tcx(
-                    NetworkInterface::Index(LOOPBACK),
-                    TcAttachType::Ingress,
-                );
-                if known.is_ok() {
+                if has_tcx() {
                     Self::Tcx
                 } else {
                     Self::Clsact
@@ -139,6 +139,11 @@ impl Hook {
             }
         }
     }
+}
+
+/// Whether the kernel knows TCX: it is asked about the loopback interface.
+pub(crate) fn has_tcx() -> bool {
+    query::tcx_ingress(LOOPBACK).is_ok()
 }
 
 /// Attaches by a TCX link, or replaces the program of the pinned one in place.
@@ -207,8 +212,7 @@ fn unpin(interface: u32, pin: &Path) -> Result<(), HookError> {
 
 /// Whether the program runs on the interface's TCX hook.
 pub(super) fn runs_tcx(program: u32, interface: u32) -> bool {
-    SchedClassifier::query_tcx(NetworkInterface::Index(interface), TcAttachType::Ingress)
-        .is_ok_and(|(_, programs)| programs.iter().any(|one| one.id() == program))
+    query::tcx_ingress(interface).is_ok_and(|programs| programs.contains(&program))
 }
 
 /// Makes sure that the interface has a clsact qdisc; tells whether it was missing.

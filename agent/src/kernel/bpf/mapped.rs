@@ -1,5 +1,5 @@
 //! BPF arrays mapped into this process, so that a store is one store and not a copy by the kernel.
-//! The only unsafe code of the agent. **IO**
+//! **IO**
 #![expect(
     unsafe_code,
     reason = "a memory-mapped array is shared with the kernel; this module keeps its rules"
@@ -160,6 +160,15 @@ impl<T> Drop for Mapped<T> {
         // SAFETY: the mapping of `new`, unmapped once. An error would mean that it was not mapped.
         let _unmapped = unsafe { libc::munmap(self.base.as_ptr().cast(), self.length) };
     }
+}
+
+/// Whether [`wait_for_running_programs`] can work. A kernel with `nohz_full` CPUs refuses.
+pub(super) fn can_wait_for_running_programs() -> bool {
+    const MEMBARRIER_CMD_QUERY: libc::c_int = 0;
+    const MEMBARRIER_CMD_GLOBAL: libc::c_long = 1;
+    // SAFETY: takes plain numbers.
+    let commands = unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0) };
+    commands > 0 && commands & MEMBARRIER_CMD_GLOBAL != 0
 }
 
 /// Waits until every program that runs now has ended: `MEMBARRIER_CMD_GLOBAL` is an RCU grace period

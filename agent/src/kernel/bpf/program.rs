@@ -1,15 +1,20 @@
 //! Loads the program and creates or adopts its maps. **IO**
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader, include_bytes_aligned,
+    maps::{Map, MapError, MapInfo},
     programs::{ProgramError, SchedClassifier},
 };
 use thiserror::Error;
 use udplb_abi::{map, trace::TRACE_BUFFER_BYTES};
 
-use super::{PinDirectory, maps::OpenError, pins};
+use super::{
+    PinDirectory,
+    maps::OpenError,
+    pins::{self, maps_of},
+};
 use crate::tables::capacity::Capacity;
 
 /// The program as `build.rs` compiled it.
@@ -33,14 +38,29 @@ pub enum LoadError {
         #[source]
         source: Box<EbpfError>,
     },
+    /// A pinned map is not what this version works with.
+    #[error(
+        "the pinned map {} is of another version of udplb-agent ({property} {actual} instead of \
+         {expected}); run `udplb-agent cleanup` of that version, or give this one its own folder \
+         with --pin-dir", path.display()
+    )]
+    OtherVersion {
+        /// The pin.
+        path: PathBuf,
+        /// In what it differs.
+        property: &'static str,
+        /// What this version makes.
+        expected: u64,
+        /// What is there.
+        actual: u64,
+    },
     /// The kernel refused the program.
-    #[error("the kernel refused the eBPF program {name}")]
+    #[error("the kernel refused the eBPF program {name}: {reason}")]
     Refused {
         /// The program.
         name: &'static str,
-        /// Why; holds the verifier's log.
-        #[source]
-        source: Box<ProgramError>,
+        /// The system's reason, and the verifier's last word. All its words are logged with `-d`.
+        reason: String,
     },
     /// The pinned maps could not be opened.
     #[error("failed to open the BPF maps")]
@@ -72,16 +92,36 @@ impl Program {
         let sizes = sizes(capacity);
         let mut loader = EbpfLoader::new();
         for (name, entries) in sizes {
+            let pin = maps.join(pins::name(name));
+            let entries = MapInfo::from_pin(&pin).map_or(entries, |info| info.max_entries());
             let _loader = loader
                 .map_max_entries(name, entries)
-                .map_pin_path(name, maps.join(pins::name(name)));
+                .map_pin_path(name, pin);
         }
-        let mut object = loader.load(OBJECT).map_err(|source| LoadError::Maps {
-            path: maps.to_owned(),
-            source: Box::new(source),
-        })?;
+        let mut object = loader
+            .load(OBJECT)
+            .map_err(|error| not_adopted(maps, error))?;
         classifier(&mut object)?.load().map_err(refused)?;
         Ok(Self { object })
+    }
+
+    /// Loads the program without pinning or keeping anything, and compares its maps with those that are
+    /// pinned below a pin directory.
+    pub fn try_out(pin_directory: &Path) -> Result<(), LoadError> {
+        if OBJECT.is_empty() {
+            return Err(LoadError::NoProgram);
+        }
+        let maps = maps_of(pin_directory);
+        let mut object = EbpfLoader::new()
+            .load(OBJECT)
+            .map_err(|error| not_adopted(&maps, error))?;
+        for (name, map) in object.maps() {
+            let pin = maps.join(pins::name(name));
+            if let (Ok(found), Ok(ours)) = (MapInfo::from_pin(&pin), map_info(map)) {
+                compare(&pin, &ours, &found)?;
+            }
+        }
+        classifier(&mut object)?.load().map_err(refused)
     }
 
     /// The classifier for interfaces with Ethernet frames.
@@ -98,10 +138,103 @@ fn classifier(object: &mut Ebpf) -> Result<&mut SchedClassifier, LoadError> {
         .map_err(refused)
 }
 
-fn refused(source: ProgramError) -> LoadError {
+fn refused(error: ProgramError) -> LoadError {
+    let reason = match error {
+        ProgramError::LoadError {
+            io_error,
+            verifier_log,
+        } => {
+            let log = verifier_log.to_string();
+            tracing::debug!("the verifier's log:\n{log}");
+            match last_word(&log) {
+                Some(last) => format!("{io_error}; the verifier says: {last}"),
+                None => io_error.to_string(),
+            }
+        }
+        other => other.to_string(),
+    };
     LoadError::Refused {
         name: ETHERNET,
-        source: Box::new(source),
+        reason,
+    }
+}
+
+/// The line of a verifier's log that says why it ended: the last one in front of its statistics.
+fn last_word(log: &str) -> Option<&str> {
+    const STATISTICS: [&str; 3] = ["verification time", "stack depth", "processed"];
+    log.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .rfind(|line| !STATISTICS.iter().any(|start| line.starts_with(start)))
+}
+
+fn not_adopted(maps: &Path, error: EbpfError) -> LoadError {
+    if let EbpfError::MapError(MapError::IncompatiblePinnedMap {
+        name,
+        property,
+        expected,
+        actual,
+    }) = error
+    {
+        return LoadError::OtherVersion {
+            path: maps.join(name),
+            property: words(property),
+            expected,
+            actual,
+        };
+    }
+    LoadError::Maps {
+        path: maps.to_owned(),
+        source: Box::new(error),
+    }
+}
+
+/// The library's words for the properties of a map, for people.
+fn words(property: &str) -> &'static str {
+    match property {
+        "map_type" => "type",
+        "key_size" => "key size",
+        "value_size" => "value size",
+        "max_entries" => "size",
+        _ => "flags",
+    }
+}
+
+fn map_info(map: &Map) -> Result<MapInfo, MapError> {
+    match map {
+        Map::Array(map)
+        | Map::HashMap(map)
+        | Map::LpmTrie(map)
+        | Map::PerCpuArray(map)
+        | Map::PerCpuHashMap(map)
+        | Map::RingBuf(map) => map.info(),
+        _ => Err(MapError::InvalidMapType { map_type: 0 }),
+    }
+}
+
+/// Sizes may differ; what the program reads may not.
+fn compare(pin: &Path, ours: &MapInfo, found: &MapInfo) -> Result<(), LoadError> {
+    let kind = |info: &MapInfo| info.map_type().map_or(0, |kind| kind as u64);
+    let properties = [
+        ("type", kind(ours), kind(found)),
+        ("key size", ours.key_size().into(), found.key_size().into()),
+        (
+            "value size",
+            ours.value_size().into(),
+            found.value_size().into(),
+        ),
+    ];
+    match properties
+        .into_iter()
+        .find(|(_, ours, found)| ours != found)
+    {
+        None => Ok(()),
+        Some((property, expected, actual)) => Err(LoadError::OtherVersion {
+            path: pin.to_owned(),
+            property,
+            expected,
+            actual,
+        }),
     }
 }
 

@@ -3,7 +3,7 @@
 //! `NTF_EXT_MANAGED` (kernel 5.16) makes the kernel resolve an entry and probe it for as long as it is
 //! there, as if packets used it. `NDA_PROTOCOL` marks it as ours.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::{
@@ -77,6 +77,22 @@ pub(super) async fn manage(interface: InterfaceIndex, address: IpAddr) -> Result
         }
     }
     Err(failed(error))
+}
+
+/// Whether the kernel knows managed entries. It is asked for one on an interface that nobody has: it looks at
+/// the flags first, and refuses those that nobody defined only where it knows any.
+pub async fn knows_managed() -> Result<bool, Error> {
+    const NOBODYS: InterfaceIndex = i32::MAX.unsigned_abs();
+    let mut conversation = Conversation::open()?;
+    let mut refused = Vec::with_capacity(2);
+    for flags in [NeighbourExtFlags::Managed, NeighbourExtFlags::all()] {
+        let mut message = entry(NOBODYS, IpAddr::V4(Ipv4Addr::LOCALHOST));
+        message.header.flags = NeighbourFlags::Use;
+        message.attributes.push(NeighbourAttribute::ExtFlags(flags));
+        let request = RouteNetlinkMessage::NewNeighbour(message);
+        refused.push(conversation.order(request, NLM_F_CREATE).await?.err());
+    }
+    Ok(refused[0] == Some(Errno::ENODEV) && refused[1] != Some(Errno::ENODEV))
 }
 
 /// Takes back what `manage` did to an entry, where the entry still is ours.

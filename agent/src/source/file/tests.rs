@@ -346,12 +346,13 @@ fn a_file_is_loaded_or_the_reason_named() {
     let path = folder.join("config.yaml");
 
     let missing = load(&path).unwrap_err();
-    assert!(
-        matches!(&missing, LoadError::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
-    );
+    assert!(matches!(&missing, LoadError::Missing { .. }), "{missing}");
     assert_eq!(
         missing.to_string(),
-        format!("failed to read {}", path.display())
+        format!(
+            "there is no file {}: write one, or name another with -c",
+            path.display()
+        )
     );
 
     std::fs::write(&path, MINIMAL).unwrap();

@@ -1,0 +1,114 @@
+//! `check`: whether an agent would run here with a file, with no change made. **IO**
+
+use std::{
+    io::{self, Write as _},
+    net::SocketAddr,
+    path::PathBuf,
+};
+
+use clap::Args;
+use udplb_plan::standalone as plan;
+
+use super::{Output, Pins, runtime};
+use crate::{
+    check::{File, Host, Report},
+    desired::{Desired, notice::Notice},
+    kernel::{
+        bpf::HookChoice,
+        netlink::{self, Network},
+    },
+    preflight::{self, folder, judge, privilege::Capability},
+    source::{file, standalone},
+};
+
+/// Check this host and a file of forwards, changing nothing
+///
+/// Ends with 0 only if `run` would work. A file alone can be checked by any user: then the host is not.
+#[derive(Clone, Debug, Args)]
+#[command(
+    disable_help_flag = true,
+    after_help = "Example: udplb-agent check -c forwards.yaml"
+)]
+pub(super) struct Check {
+    /// Forwards to check
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    pins: Pins,
+    /// Where the last good input would be kept
+    #[arg(long, value_name = "FOLDER", default_value = "/var/lib/udplb")]
+    state_dir: PathBuf,
+    /// Where HTTP would be served
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9465")]
+    http_address: SocketAddr,
+    /// How an agent would attach
+    #[arg(long, value_enum, default_value_t)]
+    hook: HookChoice,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
+impl Check {
+    pub(super) fn execute(self) -> anyhow::Result<()> {
+        let report = runtime()?.block_on(self.report())?;
+        let mut out = io::stdout().lock();
+        match self.output {
+            Output::Text => write!(out, "{report}")?,
+            Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&report.to_json())?)?,
+        }
+        let failed = report.failed();
+        anyhow::ensure!(
+            failed == 0,
+            "`run` would not work: {failed} of these failed"
+        );
+        Ok(())
+    }
+
+    async fn report(&self) -> anyhow::Result<Report> {
+        let host = self.host().await?;
+        let mut file = None;
+        if let Some(path) = &self.config {
+            let planned =
+                file::load(path).map(|forwards| plan::standalone(&forwards, standalone::NODE));
+            let notices = match &planned {
+                Ok(plan) if host.is_some() => notices(plan).await.unwrap_or_default(),
+                _ => Vec::new(),
+            };
+            file = Some(File::of(path, planned.as_ref(), &notices));
+        }
+        Ok(Report { host, file })
+    }
+
+    /// None where a user without any of the privileges asks about a file.
+    async fn host(&self) -> anyhow::Result<Option<Host>> {
+        let probes = preflight::probe(self.hook).await?;
+        let lacks = probes.capabilities.missing(&Capability::OF_RUN);
+        if self.config.is_some() && lacks == Capability::OF_RUN {
+            return Ok(None);
+        }
+        let mut findings = judge::findings(&probes, self.hook);
+        let mounts = probes.capabilities.has(Capability::SysAdmin);
+        let (pins, state) = folder::pins(&self.pins.pin_dir, mounts);
+        if findings.iter().all(|finding| finding.failure().is_none()) {
+            findings.push(folder::program(&self.pins.pin_dir));
+        }
+        findings.extend([
+            pins,
+            folder::state(&self.state_dir),
+            folder::endpoints(self.http_address, state).await,
+        ]);
+        Ok(Some(Host {
+            kernel: probes.release,
+            findings,
+        }))
+    }
+}
+
+/// What a plan meets on this host. None of it keeps an agent from running.
+async fn notices(plan: &plan::Standalone) -> Result<Vec<Notice>, netlink::Error> {
+    let network = Network::open().await?;
+    let input = standalone::input(&plan.config, &plan.forwards);
+    let facts = network.want(input.upstream_addresses()).await?;
+    Ok(Desired::settle(&input, None, &facts).notices)
+}
