@@ -6,7 +6,7 @@ mod run;
 mod status;
 mod trace;
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
@@ -77,6 +77,11 @@ impl Cli {
             Command::Cleanup(cleanup) => cleanup.execute(),
         }
     }
+}
+
+fn socket_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "write an address and a port, such as 127.0.0.1:9465 or [::1]:9465".to_owned())
 }
 
 /// A runtime whose second thread keeps working while the first waits for the kernel.

@@ -6,6 +6,7 @@
 //! Facts ─▶ next hops, neighbours, attachments, VLANs ─────┴─▶ Desired
 //! ```
 
+mod families;
 pub mod group;
 pub mod input;
 mod interfaces;
@@ -130,6 +131,7 @@ impl Desired {
                 let places = places::resolve(forward, &interfaces, facts, &mut notices);
                 let ports = forward.ports.clone();
                 matches.push(Match { ports, places });
+                families::check(forward, &matches, &mut notices);
                 attachments.extend(interfaces);
             }
             wanted.push((forward, matches));

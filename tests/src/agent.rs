@@ -144,6 +144,16 @@ impl Agent {
         process.wait(PATIENCE)
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.process.as_ref().expect("the agent does not run").id()
+    }
+
+    /// Where it reads its forwards.
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
     /// Asks it to stop; fails unless it ends well.
     pub fn stop(&mut self) {
         let status = self.end(Signal::SIGTERM);

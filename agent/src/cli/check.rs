@@ -9,7 +9,7 @@ use std::{
 use clap::Args;
 use udplb_plan::standalone as plan;
 
-use super::{Output, Pins, runtime};
+use super::{Output, Pins, runtime, socket_address};
 use crate::{
     check::{File, Host, Report},
     desired::{Desired, notice::Notice},
@@ -39,7 +39,7 @@ pub(super) struct Check {
     #[arg(long, value_name = "FOLDER", default_value = "/var/lib/udplb")]
     state_dir: PathBuf,
     /// Where HTTP would be served
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9465")]
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9465", value_parser = socket_address)]
     http_address: SocketAddr,
     /// How an agent would attach
     #[arg(long, value_enum, default_value_t)]

@@ -15,7 +15,7 @@ use udplb_process::{
     telemetry::{self, Format},
 };
 
-use super::{Output, Pins, runtime};
+use super::{Output, Pins, runtime, socket_address};
 use crate::{
     apply::Kernel,
     cleanup,
@@ -59,7 +59,7 @@ pub(super) struct Run {
     #[arg(long, value_name = "FOLDER", default_value = "/var/lib/udplb")]
     state_dir: PathBuf,
     /// Serves /metrics, /livez, /readyz
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9465")]
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9465", value_parser = socket_address)]
     http_address: SocketAddr,
     /// How to attach
     #[arg(long, value_enum, default_value_t)]
@@ -78,10 +78,18 @@ pub(super) struct Run {
 }
 
 fn interface(text: &str) -> Result<InterfacePattern, String> {
-    if text.is_empty() || text.contains(|byte: char| byte.is_whitespace() || byte == '/') {
-        return Err("write an interface name such as eth0, or a glob such as eth*".into());
+    const EXAMPLES: &str = "such as eth0, or a glob such as eth*";
+    let pattern = InterfacePattern::from(text);
+    let is_odd = |letter: char| letter.is_whitespace() || "[]{}!/:\\".contains(letter);
+    if text.is_empty() || text.contains(is_odd) {
+        return Err(format!("write an interface name {EXAMPLES}"));
     }
-    Ok(InterfacePattern::from(text))
+    if text.len() >= libc::IFNAMSIZ && !pattern.is_glob() {
+        return Err(format!(
+            "an interface name has at most 15 characters: write one {EXAMPLES}"
+        ));
+    }
+    Ok(pattern)
 }
 
 impl Run {

@@ -23,7 +23,7 @@ pub enum Notice {
     },
     /// No interface holds a default route.
     #[error(
-        "forward {forward} names no interfaces and no interface holds a default route; name the interfaces"
+        "forward {forward} names no interfaces and no interface holds a default route; name them, or it waits for a route"
     )]
     NoDefaultRoute {
         /// `namespace/name`.
@@ -61,7 +61,7 @@ pub enum Notice {
     },
     /// An earlier forward listens there.
     #[error(
-        "forward {forward} does not listen on {address} port {ports} of {interface}: {winner} does"
+        "forward {forward} does not listen on {address} port {ports} of {interface}: {winner} does; change one of them"
     )]
     ListenerConflict {
         /// `namespace/name`.
@@ -89,13 +89,35 @@ pub enum Notice {
     },
     /// The upstream would send the packet back to us.
     #[error(
-        "destination {destination}: upstream {address} is a listener of this host; its packets would go round"
+        "destination {destination}: upstream {address} is left out, it is a listener of this host and its packets would go round; write another address or port"
     )]
     Loop {
         /// `namespace/name/destination`.
         destination: String,
         /// The upstream.
         address: IpAddr,
+    },
+    /// The forward listens on no address of the upstreams' family.
+    #[error(
+        "destination {destination}: its {family} upstreams get nothing, the forward listens on no {family} address; add one to match.addresses, or take the upstreams out"
+    )]
+    UpstreamsUnheard {
+        /// `namespace/name/destination`.
+        destination: String,
+        /// `IPv4` or `IPv6`.
+        family: &'static str,
+    },
+    /// No upstream is of the family of an address that was named.
+    #[error(
+        "destination {destination} has no {family} upstream: packets to {address} are not sent there (no_upstream); add one, or take the address out"
+    )]
+    AddressUnserved {
+        /// `namespace/name/destination`.
+        destination: String,
+        /// `IPv4` or `IPv6`.
+        family: &'static str,
+        /// The address or prefix.
+        address: String,
     },
     /// More upstreams than a balance table can number.
     #[error(

@@ -257,7 +257,9 @@ fn the_earlier_forward_keeps_a_listener_and_the_notice_names_it() {
     let texts: Vec<_> = desired.notices.iter().map(ToString::to_string).collect();
     assert_eq!(
         texts,
-        ["forward a/b does not listen on 192.0.2.10 port 514 of eth0: a/a does"]
+        [
+            "forward a/b does not listen on 192.0.2.10 port 514 of eth0: a/a does; change one of them"
+        ]
     );
     let at_514 = desired
         .groups

@@ -10,6 +10,7 @@
 mod ancestor;
 mod document;
 mod parse;
+mod syntax;
 
 use std::{
     fs::File,

@@ -34,6 +34,15 @@ pub enum StateError {
         #[source]
         source: io::Error,
     },
+    /// There is no room.
+    #[error(
+        "the disk that holds {} is full; free some of it, or choose another folder with --state-dir",
+        path.display()
+    )]
+    Full {
+        /// The file that was written.
+        path: PathBuf,
+    },
     /// What is there cannot be read back.
     #[error("{} is not what this version of udplb-agent wrote", path.display())]
     Content {
@@ -86,7 +95,11 @@ impl LastGood {
             fs::create_dir_all(folder).map_err(failed("create", folder))?;
         }
         let new = self.file.with_extension("new");
-        fs::write(&new, text).map_err(failed("write", &new))?;
+        fs::write(&new, text).map_err(|error| {
+            // Half of it is good for nothing.
+            let _removed = fs::remove_file(&new);
+            failed("write", &new)(error)
+        })?;
         let previous = self.previous();
         let linked = match fs::remove_file(&previous) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -118,10 +131,13 @@ fn read(file: &Path) -> Result<Option<Objects>, StateError> {
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateError {
     let path = path.to_owned();
-    move |source| StateError::File {
-        action,
-        path,
-        source,
+    move |source| match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StateError::Full { path },
+        _ => StateError::File {
+            action,
+            path,
+            source,
+        },
     }
 }
 

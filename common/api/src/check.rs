@@ -17,7 +17,7 @@ use kube::{
 };
 use serde_json::Value;
 
-use crate::{API_VERSION, UdpForward, crd};
+use crate::{UdpForward, crd};
 pub use suggest::nearest;
 
 /// Something in a document that has to change.
@@ -43,8 +43,6 @@ impl fmt::Display for Problem {
 /// Checks documents of one kind. Making one compiles the rules, so make it once.
 #[derive(Debug)]
 pub struct Checker {
-    /// Fields that have one value only.
-    fixed: Vec<(&'static str, String)>,
     schema: Value,
     rules: CompiledSchema,
     validator: Validator,
@@ -61,13 +59,8 @@ impl Checker {
     #[must_use]
     pub fn of<K: CustomResourceExt + Resource<DynamicType = ()>>() -> Self {
         let mut schema = crd::schema_of(&crd::definition::<K>()).clone();
-        metadata::add_to(&mut schema);
-        let mut checker = Self::with_schema(schema);
-        checker.fixed = vec![
-            ("apiVersion", API_VERSION.to_owned()),
-            ("kind", K::kind(&()).into_owned()),
-        ];
-        checker
+        metadata::add_to(&mut schema, &K::kind(&()));
+        Self::with_schema(schema)
     }
 
     /// Checks documents of another format, by a schema that uses the keywords which ours use.
@@ -75,7 +68,6 @@ impl Checker {
     pub fn with_schema(schema: Value) -> Self {
         let rules = compile_schema(&schema);
         Self {
-            fixed: Vec::new(),
             schema,
             rules,
             validator: Validator::new(),
@@ -85,7 +77,7 @@ impl Checker {
     /// Everything in the document that has to change.
     #[must_use]
     pub fn problems(&self, document: &Value) -> Vec<Problem> {
-        let mut problems = self.type_problems(document);
+        let mut problems = Vec::new();
         structure::check(&self.schema, document, "", &mut problems);
         if problems.is_empty()
             && let Err(errors) = self
@@ -98,21 +90,5 @@ impl Checker {
             }));
         }
         problems
-    }
-
-    fn type_problems(&self, document: &Value) -> Vec<Problem> {
-        self.fixed
-            .iter()
-            .filter(|(field, expected)| {
-                document
-                    .get(field)
-                    .and_then(Value::as_str)
-                    .is_some_and(|found| found != expected)
-            })
-            .map(|(field, expected)| Problem {
-                path: (*field).to_owned(),
-                message: format!("write {expected}"),
-            })
-            .collect()
     }
 }

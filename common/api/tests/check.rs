@@ -125,15 +125,15 @@ fn mistakes_are_named_with_what_to_write_instead() {
         ),
         (
             without(minimal(), "/apiVersion"),
-            "apiVersion: is missing: write it",
+            "apiVersion: is missing: write udplb.dev/v1alpha1",
         ),
         (
             with(minimal(), "/apiVersion", json!("udplb.dev/v1")),
-            "apiVersion: write udplb.dev/v1alpha1",
+            "apiVersion: \"udplb.dev/v1\" is no value here: write udplb.dev/v1alpha1",
         ),
         (
             with(minimal(), "/kind", json!("UDPForward")),
-            "kind: write UdpForward",
+            "kind: \"UDPForward\" is no value here: did you mean UdpForward?",
         ),
         (
             with(minimal(), "/specs", json!({})),
@@ -141,7 +141,7 @@ fn mistakes_are_named_with_what_to_write_instead() {
         ),
         (
             without(minimal(), "/metadata/name"),
-            "metadata.name: is missing: write it",
+            "metadata.name: is missing: write a value",
         ),
         (
             with(minimal(), "/metadata/nmae", json!("x")),
@@ -165,7 +165,7 @@ fn mistakes_are_named_with_what_to_write_instead() {
         ),
         (
             with(minimal(), "/spec/state", Value::Null),
-            "spec.state: is empty: write a value, or leave the field out",
+            "spec.state: is empty: write Active or Paused, or leave the field out",
         ),
         (
             with(minimal(), "/spec/match/port", json!(514)),
@@ -177,7 +177,7 @@ fn mistakes_are_named_with_what_to_write_instead() {
         ),
         (
             with(minimal(), "/spec/match/ports/0", json!(514)),
-            "spec.match.ports[0]: is a number: write fields, one a line, as name: value",
+            "spec.match.ports[0]: is a number: write port: 514",
         ),
         (
             with(minimal(), "/spec/match/ports/0/port", json!("514")),
@@ -197,7 +197,7 @@ fn mistakes_are_named_with_what_to_write_instead() {
         ),
         (
             with(minimal(), "/spec/match/ports", json!([])),
-            "spec.match.ports: is an empty list: write an item, or leave the field out if it may be",
+            "spec.match.ports: is an empty list: write at least one item",
         ),
         (
             with(minimal(), "/spec/interfaces", Value::from(vec!["eth0"; 17])),
@@ -391,7 +391,7 @@ fn several_mistakes_are_all_named() {
     assert_eq!(
         said(&document),
         [
-            "spec.match.ports[0].port: is missing: write it",
+            "spec.match.ports[0].port: is missing: write a number",
             "spec.match.ports[1].port: -1 is out of range: write a number from 1 to 65535",
             "spec.state: \"On\" is no value here: write Active or Paused",
         ]

@@ -9,6 +9,8 @@ use serde::{
 use serde_json::{Map, Number, Value};
 use serde_saphyr::{Location, Spanned};
 
+use super::syntax;
+
 /// Line and column, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
@@ -19,7 +21,7 @@ pub(super) struct Place {
 impl Place {
     pub(super) const START: Self = Self { line: 1, column: 1 };
 
-    fn of(location: Location) -> Self {
+    pub(super) fn of(location: Location) -> Self {
         Self {
             line: location.line().max(1),
             column: location.column().max(1),
@@ -67,16 +69,8 @@ pub(super) fn read(text: &str) -> Result<Vec<Document>, SyntaxError> {
             max_nodes: 10_000_000,
         },
     };
-    let nodes: Vec<Node> =
-        serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
-            let place = error.location().map_or(Place::START, Place::of);
-            let formatter = serde_saphyr::UserMessageFormatter;
-            let snippets = serde_saphyr::SnippetMode::Off;
-            let message = error.without_snippet().render_with_options(
-                serde_saphyr::render_options! { formatter: &formatter, snippets: snippets },
-            );
-            SyntaxError { place, message }
-        })?;
+    let nodes: Vec<Node> = serde_saphyr::from_multiple_with_options(text, options)
+        .map_err(|error| syntax::explain(&error, text))?;
     Ok(nodes
         .into_iter()
         .filter(|node| !matches!(node.0.value, Kind::Scalar(Value::Null)))

@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde::Deserialize;
+use serde_json::Value;
 use udplb_api::{Checker, MAX_FORWARDS_IN_FILE, UdpForward, check};
 
 use super::{
@@ -120,6 +121,12 @@ fn forwards(documents: &[Document], problems: &mut Problems<'_>) -> Vec<UdpForwa
             );
             Vec::new()
         }
+        [list] if is_list_of_documents(&list.value) => {
+            let message = "a list of documents: write each UdpForward as a document of its own, \
+                           with a line --- between two";
+            problems.add_at(list, "", message);
+            Vec::new()
+        }
         [list] if list.value.is_array() => ancestor::forwards(list, problems),
         documents => {
             let checker = Checker::udp_forward();
@@ -130,6 +137,12 @@ fn forwards(documents: &[Document], problems: &mut Problems<'_>) -> Vec<UdpForwa
                 .collect()
         }
     }
+}
+
+/// The ancestor's entries have no kind.
+fn is_list_of_documents(value: &Value) -> bool {
+    let items = value.as_array().map_or(&[][..], Vec::as_slice);
+    items.iter().any(|item| item.get("kind").is_some())
 }
 
 /// What is said about a file of so many forwards, before any of them is looked at.

@@ -124,7 +124,7 @@ fn mistakes_are_named_with_their_place() {
         ),
         (
             MINIMAL.replace("kind: UdpForward", "kind: Service"),
-            "config.yaml:2:1: kind: write UdpForward",
+            "config.yaml:2:1: kind: \"Service\" is no value here: write UdpForward",
         ),
         (
             format!("{MINIMAL}---\n{MINIMAL}"),
@@ -157,7 +157,7 @@ fn text_that_is_no_yaml_is_named_with_its_place() {
     for (text, place) in [
         (
             MINIMAL.replace("  action: Clone", "\taction: Clone"),
-            "config.yaml:8:13: ",
+            "config.yaml:9:1: ",
         ),
         (
             MINIMAL.replace("action: Clone", "action: Clone\n  action: Forward"),

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::schema::rules;
+use crate::{API_VERSION, schema::rules};
 
 /// Adds type and metadata to the schema of a kind.
-pub(super) fn add_to(schema: &mut Value) {
-    schema["properties"]["apiVersion"] = json!({ "type": "string" });
-    schema["properties"]["kind"] = json!({ "type": "string" });
+pub(super) fn add_to(schema: &mut Value, kind: &str) {
+    schema["properties"]["apiVersion"] = json!({ "type": "string", "enum": [API_VERSION] });
+    schema["properties"]["kind"] = json!({ "type": "string", "enum": [kind] });
     schema["properties"]["metadata"] = metadata();
     if let Some(Value::Array(required)) = schema.get_mut("required") {
         required.extend(["apiVersion", "kind", "metadata"].map(Value::from));

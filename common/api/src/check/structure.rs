@@ -9,10 +9,19 @@ use serde_json::{Map, Value};
 
 use super::{Problem, suggest::nearest};
 
-const EMPTY: &str = "is empty: write a value, or leave the field out";
-
 /// Adds what is wrong with a value under its schema.
 pub(super) fn check(schema: &Value, value: &Value, path: &str, problems: &mut Vec<Problem>) {
+    check_field(schema, value, path, true, problems);
+}
+
+/// As [`check`], of a field that may be left out unless it is `required`.
+fn check_field(
+    schema: &Value,
+    value: &Value,
+    path: &str,
+    required: bool,
+    problems: &mut Vec<Problem>,
+) {
     let mut report = |message: String| {
         problems.push(Problem {
             path: path.to_owned(),
@@ -23,9 +32,13 @@ pub(super) fn check(schema: &Value, value: &Value, path: &str, problems: &mut Ve
         return;
     }
     match (expected(schema), value) {
-        (_, Value::Null) => report(EMPTY.to_owned()),
+        (_, Value::Null) => report(format!(
+            "is empty: {}{}",
+            how_to_write(schema),
+            or_leave_out(required)
+        )),
         (Expected::Object, Value::Object(fields)) => object(schema, fields, path, problems),
-        (Expected::Array, Value::Array(items)) => array(schema, items, path, problems),
+        (Expected::Array, Value::Array(items)) => array(schema, items, path, required, problems),
         (Expected::String, Value::String(text)) => {
             string(schema, text).into_iter().for_each(report);
         }
@@ -44,7 +57,15 @@ pub(super) fn check(schema: &Value, value: &Value, path: &str, problems: &mut Ve
             let as_string = with_type(schema, "string");
             check(&as_string, value, path, problems);
         }
-        (expected, found) => report(wrong_type(expected, found)),
+        (expected, found) => report(wrong_type(schema, expected, found)),
+    }
+}
+
+const fn or_leave_out(required: bool) -> &'static str {
+    if required {
+        ""
+    } else {
+        ", or leave the field out"
     }
 }
 
@@ -80,8 +101,17 @@ fn with_type(schema: &Value, kind: &str) -> Value {
     schema
 }
 
-fn wrong_type(expected: Expected, found: &Value) -> String {
+fn wrong_type(schema: &Value, expected: Expected, found: &Value) -> String {
+    let example = match schema["required"].as_array().map(Vec::as_slice) {
+        Some([name]) if found.is_number() || found.is_string() => name
+            .as_str()
+            .map(|name| format!("{name}: {}", found.to_string().trim_matches('"'))),
+        _ => values(schema),
+    };
     let wanted = match expected {
+        Expected::Object | Expected::String if example.is_some() => {
+            example.as_deref().unwrap_or_default()
+        }
         Expected::Object => "fields, one a line, as name: value",
         Expected::Array => "a list, each item after a '-'",
         Expected::String if found.is_number() || found.is_boolean() => "a text, in quotes",
@@ -104,12 +134,13 @@ fn wrong_type(expected: Expected, found: &Value) -> String {
 fn object(schema: &Value, fields: &Map<String, Value>, path: &str, problems: &mut Vec<Problem>) {
     let none = Map::new();
     let known = schema["properties"].as_object().unwrap_or(&none);
-    for name in schema["required"]
+    let required: Vec<&str> = schema["required"]
         .as_array()
         .into_iter()
         .flatten()
         .filter_map(Value::as_str)
-    {
+        .collect();
+    for &name in &required {
         if !fields.contains_key(name) {
             let message = format!("is missing: {}", how_to_write(&known[name]));
             problems.push(Problem {
@@ -120,7 +151,8 @@ fn object(schema: &Value, fields: &Map<String, Value>, path: &str, problems: &mu
     }
     for (name, value) in fields {
         if let Some(schema) = known.get(name) {
-            check(schema, value, &join(path, name), problems);
+            let required = required.contains(&name.as_str());
+            check_field(schema, value, &join(path, name), required, problems);
         } else if schema["additionalProperties"].is_object() {
             check(
                 &schema["additionalProperties"],
@@ -152,9 +184,8 @@ fn how_to_write(schema: &Value) -> String {
         None => match expected(schema) {
             Expected::Object => "write it with its fields".to_owned(),
             Expected::Array => "write a list of at least one item".to_owned(),
-            Expected::String | Expected::Integer | Expected::IntegerOrString => {
-                "write it".to_owned()
-            }
+            Expected::Integer => "write a number".to_owned(),
+            Expected::String | Expected::IntegerOrString => "write a value".to_owned(),
         },
     }
 }
@@ -168,13 +199,15 @@ fn unknown_field(name: &str, known: &Map<String, Value>) -> String {
     }
 }
 
-fn array(schema: &Value, items: &[Value], path: &str, problems: &mut Vec<Problem>) {
+fn array(schema: &Value, items: &[Value], path: &str, required: bool, problems: &mut Vec<Problem>) {
     let count = items.len();
     if let Some(minimum) = limit(schema, "minItems")
         && count < minimum
     {
-        let message =
-            "is an empty list: write an item, or leave the field out if it may be".to_owned();
+        let message = format!(
+            "is an empty list: write at least one item{}",
+            or_leave_out(required)
+        );
         problems.push(Problem {
             path: path.to_owned(),
             message,
