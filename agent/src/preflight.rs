@@ -95,9 +95,10 @@ pub async fn probe(hook: HookChoice) -> Result<Probes, PreflightError> {
         release: release(),
         capabilities,
         restricted_by: restriction(),
-        features: match bpf {
-            Ok(()) => Some(features(hook, capabilities).await),
-            Err(_) => None,
+        features: if bpf.is_ok() && capabilities.missing(&Capability::OF_RUN).is_empty() {
+            Some(features(hook, capabilities).await)
+        } else {
+            None
         },
         bpf,
     })

@@ -226,6 +226,7 @@ impl Reconciler {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "cannot look whether our programs are still attached");
         }
+        tracing::trace!("looked at the hooks");
     }
 }
 

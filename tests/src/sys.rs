@@ -198,6 +198,42 @@ pub(crate) fn process_descriptor(pid: u32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Has a system call fail in the command's process and what that starts, as a seccomp profile does.
+pub(crate) fn forbid(command: &mut Command, call: libc::c_long, errno: c_int) {
+    // Of classic BPF: LD | W | ABS, JMP | JEQ | K, RET | K.
+    const LOAD_NUMBER: u16 = 0x20;
+    const IF_EQUAL: u16 = 0x15;
+    const RETURN: u16 = 0x06;
+    let instruction = |code, jt, k| libc::sock_filter { code, jt, jf: 0, k };
+    let errno = u32::try_from(errno).unwrap();
+    let mut filter = [
+        instruction(LOAD_NUMBER, 0, 0),
+        libc::sock_filter {
+            jf: 1,
+            ..instruction(IF_EQUAL, 0, u32::try_from(call).unwrap())
+        },
+        instruction(RETURN, 0, libc::SECCOMP_RET_ERRNO | errno),
+        instruction(RETURN, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let prepare = move || {
+        let program = libc::sock_fprog {
+            len: 4,
+            filter: filter.as_mut_ptr(),
+        };
+        // SAFETY: the filter outlives the call, and its length is given.
+        let result = unsafe {
+            libc::prctl(
+                libc::PR_SET_SECCOMP,
+                libc::SECCOMP_MODE_FILTER,
+                ptr::from_ref(&program),
+            )
+        };
+        check(result).map(drop)
+    };
+    // SAFETY: the closure makes one system call and allocates nothing.
+    let _: &mut Command = unsafe { command.pre_exec(prepare) };
+}
+
 /// Runs the command's process in a network namespace, and lets it die with the thread that starts it, so that
 /// nothing outlives a killed test.
 pub(crate) fn run_inside(command: &mut Command, namespace: File) {

@@ -97,6 +97,18 @@ impl Host {
         command
     }
 
+    /// A command in which a system call fails, as under a seccomp profile.
+    pub fn command_without(
+        &self,
+        program: impl AsRef<std::ffi::OsStr>,
+        call: libc::c_long,
+        errno: nix::errno::Errno,
+    ) -> Command {
+        let mut command = self.command(program);
+        crate::sys::forbid(&mut command, call, errno as i32);
+        command
+    }
+
     /// Starts a process whose output goes to a file of the lab, called after `name`.
     pub fn spawn(&self, name: &str, command: &mut Command) -> Process {
         Process::spawn(
