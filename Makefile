@@ -1,7 +1,19 @@
 # Every target does the set-up that it needs; `make setup` alone does nothing else.
-.PHONY: help setup build test demo bench lint format format-check clean
+.PHONY: help setup build test demo bench lint format format-check clean install uninstall
 
 CARGO := cargo
+
+# Where `make install` puts things, below DESTDIR if that is set, and where it takes the binaries from.
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+BUILD ?= target/release
+BIN := $(DESTDIR)$(PREFIX)/bin
+UNITS := $(DESTDIR)$(PREFIX)/lib/systemd/system
+MAN := $(DESTDIR)$(PREFIX)/share/man/man1
+BASH := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+ZSH := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+FISH := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+CONFIG := $(DESTDIR)$(SYSCONFDIR)/udplb
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -31,6 +43,25 @@ format: setup ## Format the code
 
 format-check: setup
 	$(CARGO) fmt --all --check
+
+install: ## The agent with unit, man pages, completions; after `make build`
+	@test -x $(BUILD)/udplb-agent -a -x $(BUILD)/udplb-pages || \
+		{ echo "nothing is built in $(BUILD): run \`make build\` first" >&2; exit 1; }
+	install -d $(BIN) $(UNITS) $(MAN) $(BASH) $(ZSH) $(FISH) $(CONFIG)
+	install -m 755 $(BUILD)/udplb-agent $(BIN)/udplb-agent
+	sed 's|/usr/local/bin/|$(PREFIX)/bin/|; s|/etc/udplb/|$(SYSCONFDIR)/udplb/|' \
+		deploy/systemd/udplb-agent.service >$(UNITS)/udplb-agent.service
+	chmod 644 $(UNITS)/udplb-agent.service
+	@set -e; pages=$$(mktemp -d); trap 'rm -rf "$$pages"' EXIT; $(BUILD)/udplb-pages "$$pages"; \
+		install -m 644 "$$pages"/*.1 $(MAN); \
+		install -m 644 "$$pages/udplb-agent.bash" $(BASH)/udplb-agent; \
+		install -m 644 "$$pages/_udplb-agent" $(ZSH); \
+		install -m 644 "$$pages/udplb-agent.fish" $(FISH)
+	@test -e $(CONFIG)/forwards.yaml || install -m 644 deploy/examples/forwards.yaml $(CONFIG)
+
+uninstall: ## What `make install` put there; the configuration stays
+	rm -f $(BIN)/udplb-agent $(UNITS)/udplb-agent.service $(MAN)/udplb-agent.1 $(MAN)/udplb-agent-*.1 \
+		$(BASH)/udplb-agent $(ZSH)/_udplb-agent $(FISH)/udplb-agent.fish
 
 clean: ## Remove what was built; the cache outside the tree stays
 	$(CARGO) clean
