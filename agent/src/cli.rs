@@ -51,7 +51,9 @@ enum Command {
 /// Which kernel state is meant.
 #[derive(Clone, Debug, Args)]
 struct Pins {
-    /// Where maps and links outlive the process
+    /// Maps and links
+    ///
+    /// Where they outlive the process, on a BPF file system. One agent works with a folder.
     #[arg(long, value_name = "FOLDER", default_value = "/sys/fs/bpf/udplb")]
     pin_dir: PathBuf,
 }
@@ -113,7 +115,7 @@ mod tests {
 
     #[test]
     fn help_fits_a_screen_and_has_an_example() {
-        let mut cli = Cli::command();
+        let mut cli = Cli::command().term_width(80);
         cli.build();
         let names: Vec<String> = cli
             .get_subcommands()
@@ -124,11 +126,11 @@ mod tests {
             let command = cli.find_subcommand_mut(&name).unwrap();
             pages.push(command.render_help().to_string());
         }
-        assert_eq!(pages.len(), 6);
+        assert!(pages.len() > 5);
         for page in pages {
             assert!(page.lines().count() <= 24, "{page}");
             assert!(page.contains("udplb-agent "), "{page}");
-            assert!(page.lines().all(|line| line.len() <= 100), "{page}");
+            assert!(page.lines().all(|line| line.len() <= 80), "{page}");
         }
     }
 }

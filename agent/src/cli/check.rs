@@ -35,17 +35,17 @@ pub(super) struct Check {
     config: Option<PathBuf>,
     #[command(flatten)]
     pins: Pins,
-    /// Where the last good input would be kept
+    /// Last good input
     #[arg(long, value_name = "FOLDER", default_value = "/var/lib/udplb")]
     state_dir: PathBuf,
-    /// Where HTTP would be served
+    /// /metrics, /readyz
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9465", value_parser = socket_address)]
     http_address: SocketAddr,
-    /// How an agent would attach
-    #[arg(long, value_enum, default_value_t)]
+    /// Attach by auto, tcx or clsact
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     hook: HookChoice,
-    /// How to print it
-    #[arg(long, value_enum, default_value_t)]
+    /// Print text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     output: Output,
 }
 

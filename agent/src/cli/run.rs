@@ -44,10 +44,12 @@ pub(super) struct Run {
     /// Forwards to run
     #[arg(short, long, value_name = "FILE", default_value = "config.yaml")]
     config: PathBuf,
-    /// Listen here instead of where the forwards say; repeatable
+    /// Listen here, not where forwards say; repeatable
     #[arg(short, long = "interface", value_name = "NAME", value_parser = interface)]
     interfaces: Vec<InterfacePattern>,
-    /// Log every change of the kernel and what becomes of packets
+    /// Log changes of the kernel, and packets
+    ///
+    /// Every change of maps, hooks and neighbours, and what becomes of single packets, as `trace` prints it.
     #[arg(short, long)]
     debug: bool,
     /// Leave everything in the kernel when ending
@@ -55,25 +57,29 @@ pub(super) struct Run {
     keep: bool,
     #[command(flatten)]
     pins: Pins,
-    /// Where the last good input is kept
+    /// Last good input
+    ///
+    /// It is kept there, so that a start without a good file still has one.
     #[arg(long, value_name = "FOLDER", default_value = "/var/lib/udplb")]
     state_dir: PathBuf,
-    /// Serves /metrics, /livez, /readyz
+    /// /metrics, /readyz
+    ///
+    /// Where /metrics, /livez and /readyz are served.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9465", value_parser = socket_address)]
     http_address: SocketAddr,
-    /// How to attach
-    #[arg(long, value_enum, default_value_t)]
+    /// Attach by auto, tcx or clsact
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     hook: HookChoice,
     /// Room for forwards in new maps
     #[arg(long, value_name = "N", default_value_t = DEFAULT_FORWARDS,
           value_parser = clap::value_parser!(u32).range(1..=65_536))]
     max_forwards: u32,
-    /// Room for balance tables in new maps
+    /// Room for tables in new maps
     #[arg(long, value_name = "MIB", default_value_t = DEFAULT_TABLE_BYTES / MIB,
           value_parser = clap::value_parser!(u32).range(1..=2_048))]
     table_memory: u32,
-    /// How to log
-    #[arg(long, value_enum, default_value_t)]
+    /// Log as text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     output: Output,
 }
 

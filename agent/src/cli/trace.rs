@@ -32,22 +32,24 @@ use crate::{
                   One line for each packet and destination; what a filter leaves out costs nothing."
 )]
 pub(super) struct Trace {
-    /// Only this forward
-    #[arg(long, value_name = "[NAMESPACE/]NAME")]
+    /// Only this forward: NAME or NAMESPACE/NAME
+    #[arg(long, value_name = "NAME")]
     forward: Option<String>,
     /// Only packets from this address or prefix
     #[arg(long, value_name = "PREFIX", value_parser = trace::source)]
     source: Option<IpNet>,
-    /// Only what went, or was to go, to this upstream
-    #[arg(long, value_name = "ADDRESS[:PORT]")]
+    /// Only this upstream: ADDRESS or ADDRESS:PORT
+    #[arg(long, value_name = "ADDRESS")]
     upstream: Option<Upstream>,
-    /// Only these verdicts: sent, dropped, `sampled_out`, passed
-    #[arg(long, value_delimiter = ',', hide_possible_values = true, value_parser = verdict())]
+    /// Only these verdicts
+    #[arg(long, help = "Only verdicts of sent, dropped, sampled_out, passed", value_delimiter = ',', hide_possible_values = true, value_parser = verdict())]
     verdict: Vec<TraceVerdict>,
-    /// Only what was dropped for these reasons, named as in the metrics
+    /// Only these drop reasons, named as in the metrics
     #[arg(long, value_delimiter = ',', hide_possible_values = true, value_parser = reason())]
     reason: Vec<DropReason>,
-    /// Print at most so many lines a second and CPU; 0: all that can be kept up with
+    /// At most so many lines a second and CPU
+    ///
+    /// 0: all that can be kept up with.
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     rate: u32,
     /// End after so many lines
@@ -55,8 +57,8 @@ pub(super) struct Trace {
     count: Option<u64>,
     #[command(flatten)]
     pins: Pins,
-    /// How to print them
-    #[arg(long, value_enum, default_value_t)]
+    /// Print text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     output: Output,
 }
 
