@@ -19,6 +19,7 @@
 //! run in parallel.
 
 pub mod agent;
+pub mod api_server;
 pub mod bench;
 pub mod capture;
 pub mod demo;

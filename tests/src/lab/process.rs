@@ -22,7 +22,7 @@ pub struct Process {
 }
 
 impl Process {
-    pub(super) fn spawn(log: &Path, command: &mut Command) -> Self {
+    pub(crate) fn spawn(log: &Path, command: &mut Command) -> Self {
         let output = File::options().create(true).append(true).open(log).unwrap();
         let child = command
             .stdin(Stdio::null())

@@ -1,0 +1,101 @@
+//! Objects that the server takes, and a server that knows their kind.
+
+use kube::{
+    Client, Error,
+    api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams},
+    core::GroupVersionKind,
+};
+use serde_json::{Value, json};
+use udplb_api::crd;
+use udplb_tests::api_server::ApiServer;
+
+/// Every field of the API once.
+pub(crate) fn full() -> Value {
+    json!({
+        "apiVersion": "udplb.dev/v1alpha1",
+        "kind": "UdpForward",
+        "metadata": { "name": "syslog", "namespace": "default", "labels": { "team": "network" } },
+        "spec": {
+            "state": "Active",
+            "nodeSelector": {
+                "matchLabels": { "role": "edge" },
+                "matchExpressions": [{ "key": "zone", "operator": "In", "values": ["a", "b"] }],
+            },
+            "interfaces": ["eth*", "bond0.100"],
+            "match": {
+                "addresses": ["192.0.2.10", "2001:db8::/64", "239.1.2.3", "0.0.0.0/0"],
+                "ports": [{ "port": 514 }, { "port": 10000, "endPort": 10099 }],
+                "sources": ["198.51.100.0/24", "203.0.113.9"],
+            },
+            "action": "Forward",
+            "whenUnavailable": "Drop",
+            "destinations": [
+                {
+                    "name": "siem",
+                    "strategy": "SourceIPPort",
+                    "sourceAddress": "Rewrite",
+                    "destinationAddress": "Rewrite",
+                    "sampling": { "oneIn": 10, "per": "Flow" },
+                    "rateLimit": { "packetsPerSecond": 50000, "burst": 5000 },
+                    "upstreams": [
+                        { "address": "203.0.113.5", "port": 5514, "weight": 3 },
+                        { "hostname": "siem.example.com", "port": 5514 },
+                        { "service": { "name": "collector", "port": "syslog" } },
+                        { "service": { "name": "collector", "port": 514 } },
+                        { "address": "2001:db8::5" },
+                    ],
+                },
+                { "name": "mirror", "destinationAddress": "Preserve", "upstreams": [{ "address": "203.0.113.6" }] },
+            ],
+        },
+    })
+}
+
+/// A server with our definitions, and a client that asks it about `UdpForward`s.
+pub(crate) struct Server {
+    forwards: Api<DynamicObject>,
+    _server: ApiServer,
+}
+
+impl Server {
+    pub(crate) async fn start(name: &str) -> Self {
+        let server = ApiServer::start(name).await;
+        let client = server.client().await;
+        define(&client).await;
+        let kind = GroupVersionKind::gvk("udplb.dev", "v1alpha1", "UdpForward");
+        let resource = ApiResource::from_gvk(&kind);
+        let this = Self {
+            forwards: Api::default_namespaced_with(client, &resource),
+            _server: server,
+        };
+        // The definition is served a moment after it is stored.
+        while let Err(Error::Api(status)) = this.apply(&full()).await {
+            assert!(status.is_not_found(), "{}", status.message);
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        this
+    }
+
+    /// Has it judge an object as `kubectl apply --server-side` hands it over, without storing it.
+    pub(crate) async fn apply(&self, object: &Value) -> Result<(), Error> {
+        let parameters = PatchParams::apply("test").dry_run().validation_strict();
+        let name = object["metadata"]["name"].as_str().unwrap_or("syslog");
+        self.forwards
+            .patch(name, &parameters, &Patch::Apply(object))
+            .await
+            .map(drop)
+    }
+}
+
+async fn define(client: &Client) {
+    let kind = GroupVersionKind::gvk("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
+    let definitions: Api<DynamicObject> =
+        Api::all_with(client.clone(), &ApiResource::from_gvk(&kind));
+    for definition in crd::all() {
+        let definition: DynamicObject = serde_json::from_value(definition).unwrap();
+        let _made = definitions
+            .create(&PostParams::default(), &definition)
+            .await
+            .unwrap();
+    }
+}
