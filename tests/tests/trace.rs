@@ -213,7 +213,10 @@ fn every_line_is_what_the_wire_shows() {
             [&line["ttl"], &line["bytes"], &line["packets"]],
             [64, 38, 1]
         );
-        assert_eq!(line["action"], "Clone");
+        assert_eq!(
+            (&line["action"], &line["version"]),
+            (&"Clone".into(), &1.into())
+        );
     }
 }
 

@@ -11,6 +11,7 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use ipnet::IpNet;
+use serde::Serialize;
 use udplb_abi::{counters::DropReason, trace::TraceVerdict};
 use udplb_process::{
     shutdown,
@@ -21,7 +22,7 @@ use super::{Output, Pins, runtime};
 use crate::{
     kernel::bpf::{Maps, Session},
     preflight::{self, privilege::Capability},
-    trace::{self, Filter, Upstream, follow},
+    trace::{self, Filter, Told, Upstream, follow},
 };
 
 /// Print what becomes of single packets while they come
@@ -60,6 +61,14 @@ pub(super) struct Trace {
     /// Print text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     output: Output,
+}
+
+/// A line of JSON, as docs/json.md describes it.
+#[derive(Serialize)]
+struct Line<'a> {
+    version: u8,
+    #[serde(flatten)]
+    told: &'a Told,
 }
 
 fn verdict() -> impl TypedValueParser<Value = TraceVerdict> {
@@ -119,9 +128,12 @@ impl Trace {
         let ended = follow(session, &stop, |told| {
             let written = match self.output {
                 Output::Text => writeln!(out, "{told}"),
-                Output::Json => serde_json::to_string(&told)
-                    .map_err(io::Error::other)
-                    .and_then(|line| writeln!(out, "{line}")),
+                Output::Json => serde_json::to_string(&Line {
+                    version: 1,
+                    told: &told,
+                })
+                .map_err(io::Error::other)
+                .and_then(|line| writeln!(out, "{line}")),
             };
             failed = written.and_then(|()| out.flush());
             left = left.saturating_sub(u64::from(told.is_decision()));
@@ -145,5 +157,58 @@ fn running(known: &[String]) -> String {
     match known {
         [] => "none does".into(),
         known => format!("these do: {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::trace::{Copy, Decision};
+
+    /// The lines of JSON in the documentation that begin like this.
+    fn documented(start: &str) -> Value {
+        let page = include_str!("../../../docs/json.md");
+        let line = page.split('`').flat_map(str::lines);
+        let mut found = line.filter(|line| line.starts_with(start));
+        serde_json::from_str(found.next().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn lines_are_as_documented() {
+        let end = |text: &str| text.parse().unwrap();
+        let decision = Decision {
+            time: "2026-11-22T22:21:50.123456789Z".parse().unwrap(),
+            interface: "eth0".into(),
+            forward: "telemetry/syslog".into(),
+            destination: "siem".into(),
+            action: "Clone",
+            source: end("198.51.100.7:40000"),
+            target: end("192.0.2.10:514"),
+            ttl: 63,
+            packets: 1,
+            bytes: 128,
+            verdict: "sent",
+            reason: None,
+            upstream: Some("203.0.113.5:5514".into()),
+            copy: Some(Copy {
+                source: end("198.51.100.7:40000"),
+                target: end("203.0.113.5:5514"),
+                interface: "eth1".into(),
+                mac: Some("02:00:00:00:00:01".into()),
+            }),
+        };
+        let not_shown = Told::NotShown { not_shown: 1234 };
+        for (told, start) in [
+            (Told::Decision(Box::new(decision)), r#"{"version":1,"time""#),
+            (not_shown, r#"{"version":1,"notShown""#),
+        ] {
+            let line = Line {
+                version: 1,
+                told: &told,
+            };
+            assert_eq!(serde_json::to_value(line).unwrap(), documented(start));
+        }
     }
 }

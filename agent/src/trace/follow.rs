@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// A line of `trace`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase", untagged)]
+#[serde(untagged)]
 pub enum Told {
     /// What one destination did with one packet.
     Decision(Box<Decision>),
