@@ -25,6 +25,7 @@ build: setup ## Build target/release/udplb-agent and udplb-operator
 	$(CARGO) build --release
 
 test: build ## Every test that needs no kubelet; needs root
+	@tests/cluster/build etcd kube-apiserver >/dev/null
 	$(CARGO) test --release
 
 demo: build ## Clone and forward real packets between network namespaces; needs root

@@ -76,7 +76,7 @@ impl ApiServer {
                 ("tls-private-key-file", &file("server.key")),
                 ("client-ca-file", &file("ca.crt")),
                 ("service-account-issuer", "https://kubernetes.default.svc"),
-                ("service-account-key-file", &file("server.key")),
+                ("service-account-key-file", &file("server.crt")),
                 ("service-account-signing-key-file", &file("server.key")),
                 ("service-cluster-ip-range", "10.96.0.0/16"),
                 ("authorization-mode", "RBAC"),

@@ -38,10 +38,8 @@ async fn every_mistake_is_refused_with_words_that_help() {
         if case["message"] != said.as_str() {
             wrong.push(serde_json::json!({ "field": field, "value": value, "message": said }));
         }
-        assert!(
-            !checker.problems(&document).is_empty(),
-            "{field}: the offline check takes it"
-        );
+        let offline = checker.problems(&document);
+        assert!(!offline.is_empty(), "{field}: the offline check takes it, the server says {said}");
     }
     assert!(
         wrong.is_empty(),
