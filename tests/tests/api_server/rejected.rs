@@ -39,7 +39,10 @@ async fn every_mistake_is_refused_with_words_that_help() {
             wrong.push(serde_json::json!({ "field": field, "value": value, "message": said }));
         }
         let offline = checker.problems(&document);
-        assert!(!offline.is_empty(), "{field}: the offline check takes it, the server says {said}");
+        assert!(
+            !offline.is_empty(),
+            "{field}: the offline check takes it, the server says {said}"
+        );
     }
     assert!(
         wrong.is_empty(),
