@@ -2,5 +2,6 @@
 
 pub mod file;
 pub mod last_good;
+pub mod planned;
 pub mod standalone;
 mod watch;

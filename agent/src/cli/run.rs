@@ -9,6 +9,7 @@ use tokio::sync::{RwLock, watch};
 use tokio_util::sync::CancellationToken;
 use udplb_api::udp_forward::text::InterfacePattern;
 use udplb_process::{
+    dns,
     http::Endpoints,
     ready::Ready,
     shutdown,
@@ -26,7 +27,7 @@ use crate::{
     metrics::Metrics,
     preflight,
     reconcile::{self, Reconciler},
-    source::{last_good::LastGood, standalone::Source},
+    source::standalone::Source,
     tables::{
         Tables,
         capacity::{Capacity, DEFAULT_FORWARDS, DEFAULT_TABLE_BYTES},
@@ -110,8 +111,9 @@ impl Run {
 
     async fn run(self) -> anyhow::Result<()> {
         let stop = shutdown::on_signals()?;
-        let last_good = LastGood::at(&self.state_dir);
-        let (source, version) = Source::open(&self.config, last_good)?;
+        let registry = Registry::new();
+        let names = dns::Metrics::register(&registry, "udplb_agent")?;
+        let mut source = Source::open(&self.config, &self.state_dir, names)?;
         preflight::require(self.hook).await?;
         let pins = PinDirectory::open(&self.pins.pin_dir)?;
         let endpoints = Endpoints::bind(self.http_address, "--http-address").await?;
@@ -126,13 +128,12 @@ impl Run {
             "running"
         );
 
-        let registry = Registry::new();
         let metrics = Metrics::register(&registry, &kernel)?;
         let ready = Ready::new();
         let guard = ready.wait_for("datapath");
         let http = tokio::spawn(endpoints.serve(registry, ready, stop.child_token()));
 
-        let (versions, receiver) = watch::channel(version);
+        let (versions, receiver) = watch::channel(source.first().await?);
         let source = tokio::spawn(source.follow(versions));
         let only = (!self.interfaces.is_empty()).then_some(self.interfaces);
         let trace = self

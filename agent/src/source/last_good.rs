@@ -1,15 +1,22 @@
 //! The last good input on disk, so that a start without its source still has one. **IO**
 
 use std::{
+    collections::BTreeMap,
     fs, io,
+    marker::PhantomData,
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use thiserror::Error;
 use udplb_api::{NodeForwardConfig, ResolvedForward};
+use udplb_process::dns::Known;
 
 const FILE: &str = "last-good.json";
+const NAMES_FILE: &str = "names.json";
+
+/// The last good answers of host names.
+pub type Names = BTreeMap<String, Known>;
 
 /// The agent's one input: what a node runs, and the forwards that this names.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -54,23 +61,47 @@ pub enum StateError {
     },
 }
 
-/// The state directory.
-#[derive(Clone, Debug)]
-pub struct LastGood {
+/// A file of the state directory.
+#[derive(Debug)]
+pub struct LastGood<T = Objects> {
     file: PathBuf,
+    content: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for LastGood<T> {
+    fn clone(&self) -> Self {
+        Self::in_file(self.file.clone())
+    }
 }
 
 impl LastGood {
-    /// The state directory at `folder`, which need not exist yet.
+    /// The input in the state directory at `folder`, which need not exist yet.
     #[must_use]
     pub fn at(folder: &Path) -> Self {
+        Self::in_file(folder.join(FILE))
+    }
+}
+
+impl LastGood<Names> {
+    /// The answers of host names in the state directory at `folder`, which need not exist yet.
+    #[must_use]
+    pub fn names_at(folder: &Path) -> Self {
+        Self::in_file(folder.join(NAMES_FILE))
+    }
+}
+
+impl<T> LastGood<T> {
+    const fn in_file(file: PathBuf) -> Self {
         Self {
-            file: folder.join(FILE),
+            file,
+            content: PhantomData,
         }
     }
+}
 
+impl<T: Serialize + DeserializeOwned> LastGood<T> {
     /// What was kept, if anything was.
-    pub fn load(&self) -> Result<Option<Objects>, StateError> {
+    pub fn load(&self) -> Result<Option<T>, StateError> {
         match read(&self.file) {
             Err(error @ StateError::Content { .. }) => match read(&self.previous()) {
                 Ok(Some(objects)) => Ok(Some(objects)),
@@ -84,7 +115,7 @@ impl LastGood {
     ///
     /// Nobody waits for the disk, which may be busy for long. Should the power fail before the new one is
     /// on it, there is the one before.
-    pub fn save(&self, objects: &Objects) -> Result<(), StateError> {
+    pub fn save(&self, objects: &T) -> Result<(), StateError> {
         let path = self.file.clone();
         let text =
             serde_json::to_vec(objects).map_err(|source| StateError::Content { path, source })?;
@@ -117,7 +148,7 @@ impl LastGood {
     }
 }
 
-fn read(file: &Path) -> Result<Option<Objects>, StateError> {
+fn read<T: DeserializeOwned>(file: &Path) -> Result<Option<T>, StateError> {
     let text = match fs::read(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         read => read.map_err(failed("read", file))?,
@@ -143,8 +174,10 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateE
 
 #[cfg(test)]
 mod tests {
+    use udplb_process::dns::Answers;
+
     use super::*;
-    use crate::source::standalone;
+    use crate::source::planned;
 
     #[test]
     fn what_was_saved_is_loaded() {
@@ -154,14 +187,14 @@ mod tests {
         let text =
             "- {key: {address: 10.0.0.1, port: 514}, upstream: [{address: 10.0.0.2, port: 5514}]}";
         let forwards = crate::source::file::parse(text, Path::new("config.yaml")).unwrap();
-        let (objects, _) = standalone::plan(&forwards);
+        let objects = planned::plan(&forwards, &Answers::new()).objects;
         assert_eq!(objects.forwards.len(), 1);
         last_good.save(&objects).unwrap();
         let loaded = last_good.load().unwrap().unwrap();
         assert_eq!(loaded.forwards, objects.forwards);
         assert_eq!(loaded.config, objects.config);
         // The power failed before a new one was on the disk.
-        let (nothing, _) = standalone::plan(&[]);
+        let nothing = planned::plan(&[], &Answers::new()).objects;
         last_good.save(&nothing).unwrap();
         assert_eq!(
             last_good.load().unwrap().unwrap().forwards,
@@ -173,6 +206,21 @@ mod tests {
         fs::remove_file(last_good.previous()).unwrap();
         let error = last_good.load().unwrap_err();
         assert!(matches!(error, StateError::Content { .. }), "{error}");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn the_answers_of_names_have_a_file_of_their_own() {
+        let folder = std::env::temp_dir().join(format!("udplb-names-{}", std::process::id()));
+        let known = Known {
+            addresses: vec!["10.0.0.5".parse().unwrap(), "2001:db8::5".parse().unwrap()],
+            answered: 1_795_387_205,
+        };
+        let names = Names::from([("siem.lab".to_owned(), known)]);
+        let last_names = LastGood::names_at(&folder);
+        last_names.save(&names).unwrap();
+        assert_eq!(last_names.load().unwrap(), Some(names));
+        assert!(LastGood::at(&folder).load().unwrap().is_none());
         fs::remove_dir_all(&folder).unwrap();
     }
 }

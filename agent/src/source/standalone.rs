@@ -1,29 +1,44 @@
-//! The input of a host without a cluster: a file, planned here; the last good one where it fails. **IO**
+//! The input of a host without a cluster: a file and the answers of its host names, planned here; the last
+//! good ones where they fail. **IO**
+//!
+//! ```text
+//! file ─▶ forwards ─┬─▶ plan ─▶ Version
+//!  ▲         names  │    ▲
+//!  │           ▼    │    │
+//! disk ◀──▶  dns ───┴─ answers
+//! ```
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
-use tokio::{sync::watch as channel, task::spawn_blocking};
-use udplb_api::{NodeForwardConfig, ResolvedForward, UdpForward};
-use udplb_plan::standalone::{Standalone, standalone};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::{
+    sync::watch as channel,
+    task::{JoinError, spawn_blocking},
+};
+use udplb_api::UdpForward;
+use udplb_process::dns::{self, Dns};
 
 use super::{
     file::{self, LoadError},
-    last_good::{LastGood, Objects},
+    last_good::{LastGood, Names, Objects},
+    planned::{self, Planned},
     watch::Watch,
 };
 use crate::desired::input::Input;
 
-/// A forward's own node, in the plan of a file.
-pub const NODE: &str = "localhost";
+/// How long a file waits for names that have never been answered, so that it does not come into force
+/// without the upstreams that they stand for. What ran before goes on meanwhile. Longer than a name server
+/// at work takes, shorter than a silent one is given: that one must not keep the rest of the file waiting.
+const FIRST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// One version of the input.
 #[derive(Clone, Debug)]
 pub struct Version {
-    /// Counts the versions that this process has read, from 1.
+    /// Counts the versions of this process, from 1. Where only the notices are new, it stays.
     pub number: u64,
     /// What to run.
     pub input: Arc<Input>,
@@ -31,147 +46,199 @@ pub struct Version {
     pub notices: Arc<[String]>,
 }
 
-/// Follows a file.
+/// Follows a file and the names in it.
 pub struct Source {
     path: PathBuf,
     watch: Watch,
+    content: Content,
+    dns: Dns,
     last_good: LastGood,
+    last_names: LastGood<Names>,
     /// What is to be kept once somebody follows.
-    unsaved: Option<Objects>,
+    unsaved: Option<(Objects, Names)>,
     /// The last error, which is not told again and again.
     complaint: Option<String>,
 }
 
+/// What the input comes from.
+enum Content {
+    /// The file as it was when it was last good.
+    File(Arc<[UdpForward]>),
+    /// It has not been good since the start. Its names as they were resolved then, for good or ill.
+    Kept(Box<Objects>),
+}
+
 impl Source {
-    /// Reads the file, or what was kept of it. An error where there is neither.
-    pub fn open(path: &Path, last_good: LastGood) -> Result<(Self, Version), LoadError> {
+    /// Reads the file, or what was kept of it in the state directory, and starts to ask for its names. An
+    /// error where there is neither.
+    pub fn open(path: &Path, state: &Path, metrics: dns::Metrics) -> Result<Self, LoadError> {
         // From here on no change is missed.
         let watch = Watch::new(path);
-        let mut source = Self {
-            path: path.to_owned(),
-            watch,
-            last_good,
-            unsaved: None,
-            complaint: None,
-        };
-        let version = match file::load(path) {
-            Ok(forwards) => {
-                let (objects, notices) = plan(&forwards);
-                let version = version(&objects, notices, 1);
-                source.unsaved = Some(objects);
-                version
-            }
+        let last_good = LastGood::at(state);
+        let last_names = LastGood::names_at(state);
+        let mut complaint = None;
+        let content = match file::load(path) {
+            Ok(forwards) => Content::File(forwards.into()),
             Err(error) => {
-                let kept = source.last_good.load().unwrap_or_else(|error| {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "no last good input"
-                    );
-                    None
-                });
-                let Some(objects) = kept else {
+                let Some(objects) = load(&last_good) else {
                     return Err(error);
                 };
-                source.complain(&error);
+                complain(&mut complaint, &error);
                 tracing::warn!("running the last good input");
-                version(&objects, Vec::new(), 1)
+                Content::Kept(Box::new(objects))
             }
         };
-        Ok((source, version))
+        let dns = Dns::start(load(&last_names).unwrap_or_default(), metrics);
+        if let Content::File(forwards) = &content {
+            dns.want(planned::plan(forwards, &dns::Answers::new()).hostnames);
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            watch,
+            content,
+            dns,
+            last_good,
+            last_names,
+            unsaved: None,
+            complaint,
+        })
     }
 
-    /// Publishes each new version of the file. What cannot be read changes nothing.
+    /// The first version: at once where the names are known, from now or from an earlier process.
+    pub async fn first(&mut self) -> Result<Version, JoinError> {
+        self.dns.settled(FIRST_ANSWERS).await;
+        let (objects, notices) = match &self.content {
+            Content::Kept(objects) => ((**objects).clone(), Vec::new()),
+            Content::File(forwards) => self.plan(Arc::clone(forwards)).await?,
+        };
+        Ok(Version {
+            number: 1,
+            input: Arc::new(planned::input(&objects)),
+            notices: notices.into(),
+        })
+    }
+
+    /// Publishes each new version of the file and the answers. What cannot be read changes nothing.
     pub async fn follow(mut self, versions: channel::Sender<Version>) {
         loop {
-            if let Some(objects) = self.unsaved.take() {
-                let last_good = self.last_good.clone();
+            if let Some((objects, names)) = self.unsaved.take() {
+                let (last_good, last_names) = (self.last_good.clone(), self.last_names.clone());
                 // A failure has been told; a panic has been, too.
-                let _saved = spawn_blocking(move || save(&last_good, &objects)).await;
+                let _saved = spawn_blocking(move || {
+                    save(&last_good, &objects);
+                    save(&last_names, &names);
+                })
+                .await;
             }
-            self.watch.changed().await;
-            let number = versions.borrow().number + 1;
-            let path = self.path.clone();
-            let loaded = spawn_blocking(move || {
-                let (objects, notices) = plan(&file::load(&path)?);
-                let version = version(&objects, notices, number);
-                Ok((objects, version))
-            });
-            match loaded.await {
-                Ok(Ok((objects, version))) => {
-                    self.complaint = None;
-                    self.unsaved = Some(objects);
-                    if versions.send(version).is_err() {
-                        return;
-                    }
+            let is_file = tokio::select! {
+                () = self.watch.changed() => true,
+                () = self.dns.changed() => false,
+            };
+            let next = if is_file {
+                self.next_file().await
+            } else {
+                self.next_answers().await
+            };
+            let Some((objects, notices)) = next else {
+                continue;
+            };
+            let (input, notices) = (planned::input(&objects), notices.into());
+            let _published = versions.send_if_modified(|version| {
+                let is_new = is_file || *version.input != input;
+                if is_new {
+                    version.number += 1;
+                    version.input = Arc::new(input);
                 }
-                Ok(Err(error)) => self.complain(&error),
-                Err(error) => tracing::error!(%error, "the file is not taken"),
+                let is_told = version.notices == notices;
+                version.notices = notices;
+                is_new || !is_told
+            });
+            if versions.is_closed() {
+                return;
             }
         }
     }
 
-    fn complain(&mut self, error: &LoadError) {
-        let text = error.to_string();
-        if self.complaint.as_ref() != Some(&text) {
-            let error = error as &dyn std::error::Error;
-            tracing::error!(error, "the file is not taken; what ran before goes on");
-            self.complaint = Some(text);
+    /// The file has changed.
+    async fn next_file(&mut self) -> Option<(Objects, Vec<String>)> {
+        let path = self.path.clone();
+        let loaded = spawn_blocking(move || {
+            let forwards: Arc<[UdpForward]> = file::load(&path)?.into();
+            let names = planned::plan(&forwards, &dns::Answers::new()).hostnames;
+            Ok((forwards, names))
+        });
+        match loaded.await {
+            Ok(Ok((forwards, names))) => {
+                self.complaint = None;
+                self.content = Content::File(Arc::clone(&forwards));
+                self.dns.want(names);
+                self.dns.settled(FIRST_ANSWERS).await;
+                taken(self.plan(forwards).await)
+            }
+            Ok(Err(error)) => {
+                complain(&mut self.complaint, &error);
+                None
+            }
+            Err(error) => taken(Err(error)),
         }
+    }
+
+    /// An answer has changed.
+    async fn next_answers(&mut self) -> Option<(Objects, Vec<String>)> {
+        match &self.content {
+            Content::File(forwards) => {
+                let forwards = Arc::clone(forwards);
+                taken(self.plan(forwards).await)
+            }
+            // No name is followed.
+            Content::Kept(_) => {
+                let _none = self.dns.answers();
+                None
+            }
+        }
+    }
+
+    async fn plan(
+        &mut self,
+        forwards: Arc<[UdpForward]>,
+    ) -> Result<(Objects, Vec<String>), JoinError> {
+        let answers = self.dns.answers();
+        let names = planned::known(&answers);
+        let plan = spawn_blocking(move || planned::plan(&forwards, &answers));
+        let Planned {
+            objects, notices, ..
+        } = plan.await?;
+        self.unsaved = Some((objects.clone(), names));
+        Ok((objects, notices))
     }
 }
 
-fn save(last_good: &LastGood, objects: &Objects) {
-    if let Err(error) = last_good.save(objects) {
+fn taken<T>(planned: Result<T, JoinError>) -> Option<T> {
+    planned
+        .inspect_err(|error| tracing::error!(%error, "the file is not taken"))
+        .ok()
+}
+
+fn complain(complaint: &mut Option<String>, error: &LoadError) {
+    let text = error.to_string();
+    if complaint.as_ref() != Some(&text) {
+        let error = error as &dyn std::error::Error;
+        tracing::error!(error, "the file is not taken; what ran before goes on");
+        *complaint = Some(text);
+    }
+}
+
+fn load<T: Serialize + DeserializeOwned>(kept: &LastGood<T>) -> Option<T> {
+    kept.load().unwrap_or_else(|error| {
         let error = &error as &dyn std::error::Error;
-        tracing::warn!(error, "the next start needs the file");
-    }
+        tracing::warn!(error, "what an earlier run has kept is not used");
+        None
+    })
 }
 
-/// Plans the forwards of a file, and says what of them does not run.
-#[must_use]
-pub fn plan(forwards: &[UdpForward]) -> (Objects, Vec<String>) {
-    let Standalone {
-        config,
-        forwards,
-        verdicts,
-    } = standalone(forwards, NODE);
-    let mut notices = Vec::new();
-    for verdict in verdicts {
-        let key = verdict.key;
-        if let Err(rejection) = verdict.accepted {
-            notices.push(format!("forward {key} does not run: {rejection}"));
-        }
-        let of_parts = verdict.notices.iter();
-        notices.extend(of_parts.map(|notice| format!("forward {key}: {notice}")));
-    }
-    (Objects { config, forwards }, notices)
-}
-
-/// The agent's input from a plan.
-#[must_use]
-pub fn input(config: &NodeForwardConfig, forwards: &[ResolvedForward]) -> Input {
-    let by_name: BTreeMap<_, _> = forwards
-        .iter()
-        .map(|forward| {
-            let metadata = &forward.metadata;
-            let key = (metadata.namespace.as_deref(), metadata.name.as_deref());
-            (key, &forward.spec)
-        })
-        .collect();
-    Input::new(
-        &config.spec.forwards,
-        |reference| {
-            let key = (Some(&reference.namespace[..]), Some(&reference.name[..]));
-            by_name.get(&key).copied()
-        },
-        None,
-    )
-}
-
-fn version(objects: &Objects, notices: Vec<String>, number: u64) -> Version {
-    Version {
-        number,
-        input: Arc::new(input(&objects.config, &objects.forwards)),
-        notices: notices.into(),
+fn save<T: Serialize + DeserializeOwned>(kept: &LastGood<T>, content: &T) {
+    if let Err(error) = kept.save(content) {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(error, "the next start needs the file and name servers");
     }
 }

@@ -19,7 +19,7 @@ pub mod types;
 pub mod validate;
 
 pub use conflict::AcceptedForward;
-pub use resolve::Answers;
+pub use resolve::{Answers, HostAnswer};
 pub use standalone::{Standalone, standalone};
 pub use types::{ForwardKey, Notice, Rejection, Seniority, Verdict};
 pub use validate::ValidatedForward;

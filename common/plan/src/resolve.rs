@@ -19,10 +19,21 @@ use crate::{
 /// What names and services stand for now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answers {
-    /// Addresses of host names; none where nobody resolves them.
-    pub hostnames: Option<BTreeMap<String, Vec<IpAddr>>>,
+    /// What host names stand for, in lower case; a name that has not been asked for yet is not in here.
+    pub hostnames: BTreeMap<String, HostAnswer>,
     /// Endpoints of services by namespace; none where there are no services.
     pub services: Option<BTreeMap<ServiceKey, Vec<(IpAddr, u16)>>>,
+}
+
+/// What a host name stands for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostAnswer {
+    /// The last good answer; empty: there has never been one.
+    pub addresses: Vec<IpAddr>,
+    /// When that was, in words.
+    pub answered: Option<String>,
+    /// Why there is no newer one, in words; none: it is what the name server says.
+    pub failure: Option<String>,
 }
 
 /// A service with its namespace.
@@ -92,20 +103,20 @@ fn destination(
     } = destination;
     let mut weights: BTreeMap<(IpAddr, Option<u16>), u16> = BTreeMap::new();
     for (index, upstream) in upstreams.iter().enumerate() {
-        match answer(&forward.key.namespace, upstream, answers) {
-            // Two entries that lead to one upstream add up.
-            Ok(found) => found.into_iter().for_each(|key| {
-                let weight = weights.entry(key).or_default();
-                *weight = weight.saturating_add(upstream.weight).min(MAX_WEIGHT);
-            }),
-            Err((reason, message)) => {
-                notices.push(Notice {
-                    path: format!("{path}.upstreams[{index}]"),
-                    reason,
-                    message,
-                });
-            }
+        let Found {
+            upstreams: found,
+            left_out,
+        } = answer(&forward.key.namespace, upstream, answers);
+        // Two entries that lead to one upstream add up.
+        for key in found {
+            let weight = weights.entry(key).or_default();
+            *weight = weight.saturating_add(upstream.weight).min(MAX_WEIGHT);
         }
+        notices.extend(left_out.into_iter().map(|(reason, message)| Notice {
+            path: format!("{path}.upstreams[{index}]"),
+            reason,
+            message,
+        }));
     }
     if weights.len() > MAX_RESOLVED_UPSTREAMS {
         notices.push(Notice {
@@ -141,54 +152,99 @@ fn destination(
 
 const MAX_WEIGHT: u16 = 256;
 
-type Found = Vec<(IpAddr, Option<u16>)>;
+/// What an entry leads to, and what of it is not as written.
+#[derive(Default)]
+struct Found {
+    upstreams: Vec<(IpAddr, Option<u16>)>,
+    left_out: Vec<(Reason, String)>,
+}
 
-fn answer(
-    namespace: &str,
-    upstream: &ValidatedUpstream,
-    answers: &Answers,
-) -> Result<Found, (Reason, String)> {
+impl Found {
+    fn nothing(reason: Reason, message: String) -> Self {
+        Self {
+            upstreams: Vec::new(),
+            left_out: vec![(reason, message)],
+        }
+    }
+}
+
+fn answer(namespace: &str, upstream: &ValidatedUpstream, answers: &Answers) -> Found {
     match &upstream.source {
-        UpstreamSource::Address { address, port } => Ok(vec![(*address, *port)]),
+        UpstreamSource::Address { address, port } => Found {
+            upstreams: vec![(*address, *port)],
+            ..Found::default()
+        },
         UpstreamSource::Hostname { hostname, port } => {
-            let Some(known) = &answers.hostnames else {
-                return Err((
-                    Reason::NotSupported,
-                    format!(
-                        "host name {hostname} is left out: this version does not resolve names, write an address"
-                    ),
-                ));
-            };
-            let addresses = known.get(hostname).ok_or_else(|| {
-                (
-                    Reason::NotResolved,
-                    format!("host name {hostname} has no answer yet"),
-                )
-            })?;
-            Ok(addresses.iter().map(|&address| (address, *port)).collect())
+            host(hostname, *port, answers.hostnames.get(hostname))
         }
         UpstreamSource::Service(service) => {
             let name = &service.name;
             let Some(known) = &answers.services else {
-                return Err((
-                    Reason::NotSupported,
-                    format!(
-                        "service {name} is left out: there are no services without a cluster, write addresses"
-                    ),
-                ));
+                let message = format!(
+                    "service {name} is left out: there are no services without a cluster, write addresses or host names"
+                );
+                return Found::nothing(Reason::NotSupported, message);
             };
-            let endpoints = known
-                .get(&(namespace.to_owned(), service.clone()))
-                .ok_or_else(|| {
-                    (
-                        Reason::NotResolved,
-                        format!("service {namespace}/{name} has no endpoints"),
-                    )
-                })?;
-            Ok(endpoints
+            let Some(endpoints) = known.get(&(namespace.to_owned(), service.clone())) else {
+                let message = format!("service {namespace}/{name} has no endpoints");
+                return Found::nothing(Reason::NotResolved, message);
+            };
+            let upstreams = endpoints
                 .iter()
-                .map(|&(address, port)| (address, Some(port)))
-                .collect())
+                .map(|&(address, port)| (address, Some(port)));
+            Found {
+                upstreams: upstreams.collect(),
+                ..Found::default()
+            }
         }
+    }
+}
+
+fn host(hostname: &str, port: Option<u16>, answer: Option<&HostAnswer>) -> Found {
+    let Some(answer) = answer else {
+        let message = format!("host name {hostname} has no answer yet");
+        return Found::nothing(Reason::NotResolved, message);
+    };
+    let HostAnswer {
+        addresses,
+        answered,
+        failure,
+    } = answer;
+    let (usable, unusable): (Vec<IpAddr>, Vec<IpAddr>) =
+        addresses.iter().partition(|address| is_usable(**address));
+    let mut left_out = Vec::new();
+    if let Some(failure) = failure {
+        let message = match answered {
+            Some(time) => {
+                format!("host name {hostname} keeps its last good answer, of {time}: {failure}")
+            }
+            None => format!("host name {hostname} has no answer: {failure}"),
+        };
+        left_out.push((Reason::NotResolved, message));
+    }
+    if !unusable.is_empty() {
+        let mut texts: Vec<String> = unusable.iter().map(ToString::to_string).collect();
+        texts.sort();
+        let message = format!(
+            "host name {hostname} stands for {}, which no route leads to: such an answer is left out",
+            texts.join(", ")
+        );
+        left_out.push((Reason::NotResolved, message));
+    }
+    Found {
+        upstreams: usable.into_iter().map(|address| (address, port)).collect(),
+        left_out,
+    }
+}
+
+/// The rule for addresses that are written: one host that routing leads to.
+fn is_usable(address: IpAddr) -> bool {
+    if address.is_unspecified() || address.is_loopback() || address.is_multicast() {
+        return false;
+    }
+    match address {
+        IpAddr::V4(v4) => !v4.is_broadcast(),
+        // The maps hold IPv4 in the mapped form, so that it would be taken for IPv4.
+        IpAddr::V6(v6) => !v6.is_unicast_link_local() && v6.to_ipv4_mapped().is_none(),
     }
 }

@@ -1,6 +1,6 @@
 //! The plan for one host without a cluster: a file's forwards become the agent's input. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use udplb_api::{
     MAX_FORWARDS_IN_FILE, NodeForwardConfig, ResolvedForward, UdpForward, condition::Reason,
@@ -28,11 +28,13 @@ pub struct Standalone {
     pub forwards: Vec<ResolvedForward>,
     /// What became of each forward that was given in, sorted alike.
     pub verdicts: Vec<Verdict>,
+    /// The host names that the forwards need answers for.
+    pub hostnames: BTreeSet<String>,
 }
 
-/// Plans a host for forwards in the order of their documents.
+/// Plans a host for forwards in the order of their documents, as far as there are answers.
 #[must_use]
-pub fn standalone(forwards: &[UdpForward], node_name: &str) -> Standalone {
+pub fn standalone(forwards: &[UdpForward], node_name: &str, answers: &Answers) -> Standalone {
     let mut rejected: BTreeMap<ForwardKey, Rejection> = BTreeMap::new();
     let mut valid = Vec::new();
     for (index, forward) in forwards.iter().enumerate() {
@@ -61,9 +63,11 @@ pub fn standalone(forwards: &[UdpForward], node_name: &str) -> Standalone {
         })
         .collect();
     let mut resolved = BTreeMap::new();
+    let mut hostnames = BTreeSet::new();
     for accepted in settled.accepted.iter().take(MAX_FORWARDS_IN_FILE) {
         let key = accepted.forward().key().clone();
-        let mut resolution = resolve::forward(accepted, &Answers::default(), REVISION);
+        hostnames.extend(accepted.forward().hostnames().map(str::to_owned));
+        let mut resolution = resolve::forward(accepted, answers, REVISION);
         resolution.notices.extend(selector_notice(accepted));
         verdicts.push(Verdict {
             key: key.clone(),
@@ -77,6 +81,7 @@ pub fn standalone(forwards: &[UdpForward], node_name: &str) -> Standalone {
         config,
         forwards: resolved.into_values().collect(),
         verdicts,
+        hostnames,
     }
 }
 

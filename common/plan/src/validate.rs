@@ -50,6 +50,17 @@ impl ValidatedForward {
     pub const fn node_selector(&self) -> Option<&LabelSelector> {
         self.node_selector.as_ref()
     }
+
+    /// The host names among its upstreams.
+    pub fn hostnames(&self) -> impl Iterator<Item = &str> {
+        self.destinations
+            .iter()
+            .flat_map(|destination| &destination.upstreams)
+            .filter_map(|upstream| match &upstream.source {
+                UpstreamSource::Hostname { hostname, .. } => Some(hostname.as_str()),
+                UpstreamSource::Address { .. } | UpstreamSource::Service(_) => None,
+            })
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -239,7 +250,8 @@ fn upstream(path: &str, upstream: &Upstream) -> Result<ValidatedUpstream, Reject
             }
         },
         (None, Some(hostname), None) => UpstreamSource::Hostname {
-            hostname: hostname.to_string(),
+            // Case means nothing in a name, and it is asked for once.
+            hostname: hostname.as_str().to_ascii_lowercase(),
             port: upstream.port,
         },
         (None, None, Some(service)) => UpstreamSource::Service(service.clone()),

@@ -9,7 +9,7 @@ use udplb_api::{
         destination::{AddressHandling, Strategy},
     },
 };
-use udplb_plan::standalone;
+use udplb_plan::{Answers, standalone};
 
 use super::{LoadError, load, parse, parse::too_many};
 
@@ -273,14 +273,14 @@ fn an_empty_list_is_no_forwards() {
 
 #[test]
 fn forwards_of_the_ancestors_format_can_be_planned() {
-    let plan = standalone(&good(ANCESTOR), "node");
+    let plan = standalone(&good(ANCESTOR), "node", &Answers::default());
     assert_eq!(plan.forwards.len(), 2);
     assert!(plan.verdicts.iter().all(|verdict| verdict.accepted.is_ok()));
     assert_eq!(plan.forwards[0].spec.destinations[0].upstreams.len(), 2);
     assert_eq!(plan.forwards[1].spec.destinations[0].upstreams, []);
     assert_eq!(
         plan.verdicts[1].notices[0].to_string(),
-        "spec.destinations[0].upstreams[0]: host name siem.example.com is left out: this version does not resolve names, write an address"
+        "spec.destinations[0].upstreams[0]: host name siem.example.com has no answer yet"
     );
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use udplb_api::{Checker, UdpForward};
-use udplb_plan::{Rejection, Standalone, Verdict, standalone};
+use udplb_plan::{Answers, Rejection, Standalone, Verdict, standalone};
 
 /// A forward whose `spec.match`, and further fields of `spec`, are given.
 pub(crate) fn forward(name: &str, matches: &Value, rest: &Value) -> UdpForward {
@@ -34,7 +34,7 @@ pub(crate) fn listener(name: &str, port: u16, addresses: &[&str]) -> UdpForward 
 }
 
 pub(crate) fn plan(forwards: &[UdpForward]) -> Standalone {
-    standalone(forwards, "node-1")
+    standalone(forwards, "node-1", &Answers::default())
 }
 
 /// Names of the forwards that run.

@@ -1,6 +1,6 @@
 //! What upstreams become.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use serde_json::{Value, json};
 use udplb_api::{
@@ -9,7 +9,7 @@ use udplb_api::{
     udp_forward::destination::{ServicePort, ServiceReference},
 };
 use udplb_plan::{
-    Answers, Seniority, conflict,
+    Answers, HostAnswer, Seniority, conflict,
     resolve::{self, Resolution},
     validate,
 };
@@ -22,6 +22,25 @@ fn resolve(destination: &Value, answers: &Answers) -> Resolution {
     let valid = validate::forward(&forward, Seniority::document(0)).unwrap();
     let settled = conflict::settle(vec![valid], |_, _| true);
     resolve::forward(&settled.accepted[0], answers, 7)
+}
+
+fn address(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+/// A name whose last question was answered.
+fn answered(name: &str, addresses: Vec<IpAddr>) -> (String, HostAnswer) {
+    let answer = HostAnswer {
+        addresses,
+        answered: Some("2026-11-22T22:40:05Z".to_owned()),
+        failure: None,
+    };
+    (name.to_owned(), answer)
+}
+
+fn said(resolution: &Resolution) -> Vec<String> {
+    let notices = resolution.notices.iter();
+    notices.map(ToString::to_string).collect()
 }
 
 fn upstreams(destination: &ResolvedDestination) -> Vec<(String, Option<u16>, u16)> {
@@ -65,12 +84,11 @@ fn names_and_services_give_an_upstream_for_each_answer() {
         name: "collector".to_owned(),
         port: Some(ServicePort::Name("syslog".to_owned())),
     };
-    let address = |text: &str| text.parse().unwrap();
     let answers = Answers {
-        hostnames: Some(BTreeMap::from([(
-            "siem.example.com".to_owned(),
+        hostnames: BTreeMap::from([answered(
+            "siem.example.com",
             vec![address("203.0.113.9"), address("2001:db8::9")],
-        )])),
+        )]),
         services: Some(BTreeMap::from([(
             ("default".to_owned(), service),
             vec![(address("10.1.0.7"), 10_514)],
@@ -78,7 +96,7 @@ fn names_and_services_give_an_upstream_for_each_answer() {
     };
     let resolution = resolve(
         &json!({ "name": "siem", "upstreams": [
-            { "hostname": "siem.example.com", "port": 5514, "weight": 3 },
+            { "hostname": "SIEM.example.com", "port": 5514, "weight": 3 },
             { "service": { "name": "collector", "port": "syslog" } },
             { "service": { "name": "other" } },
             { "hostname": "lost.example.com" },
@@ -94,9 +112,8 @@ fn names_and_services_give_an_upstream_for_each_answer() {
             (text("2001:db8::9"), Some(5514), 3),
         ]
     );
-    let said: Vec<String> = resolution.notices.iter().map(ToString::to_string).collect();
     assert_eq!(
-        said,
+        said(&resolution),
         [
             "spec.destinations[0].upstreams[2]: service default/other has no endpoints",
             "spec.destinations[0].upstreams[3]: host name lost.example.com has no answer yet",
@@ -111,11 +128,10 @@ fn names_and_services_give_an_upstream_for_each_answer() {
 }
 
 #[test]
-fn without_a_cluster_names_and_services_are_left_out_and_the_rest_runs() {
+fn without_a_cluster_services_are_left_out_and_the_rest_runs() {
     let resolution = resolve(
         &json!({ "name": "siem", "upstreams": [
             { "address": "203.0.113.5" },
-            { "hostname": "siem.example.com", "port": 5514 },
             { "service": { "name": "collector", "port": 514 } },
         ]}),
         &Answers::default(),
@@ -124,20 +140,90 @@ fn without_a_cluster_names_and_services_are_left_out_and_the_rest_runs() {
         upstreams(&resolution.forward.spec.destinations[0]),
         [("203.0.113.5".to_owned(), None, 1)]
     );
-    let said: Vec<String> = resolution.notices.iter().map(ToString::to_string).collect();
     assert_eq!(
-        said,
+        said(&resolution),
         [
-            "spec.destinations[0].upstreams[1]: host name siem.example.com is left out: this version does not resolve names, write an address",
-            "spec.destinations[0].upstreams[2]: service collector is left out: there are no services without a cluster, write addresses",
+            "spec.destinations[0].upstreams[1]: service collector is left out: there are no services without a cluster, write addresses or host names",
         ]
     );
-    assert!(
-        resolution
-            .notices
-            .iter()
-            .all(|notice| notice.reason == Reason::NotSupported)
+    assert_eq!(resolution.notices[0].reason, Reason::NotSupported);
+}
+
+/// A name that cannot be resolved says why; its last good answer stays, and so does everything else.
+#[test]
+fn a_name_that_fails_keeps_its_answer_and_says_why() {
+    let failed = |name: &str, addresses: Vec<IpAddr>| {
+        let (name, mut answer) = answered(name, addresses);
+        if answer.addresses.is_empty() {
+            answer.answered = None;
+        }
+        answer.failure = Some("name server 192.0.2.53 failed (SERVFAIL)".to_owned());
+        (name, answer)
+    };
+    let answers = Answers {
+        hostnames: BTreeMap::from([
+            failed("kept.example.com", vec![address("203.0.113.9")]),
+            failed("lost.example.com", vec![]),
+        ]),
+        services: None,
+    };
+    let resolution = resolve(
+        &json!({ "name": "siem", "upstreams": [
+            { "hostname": "kept.example.com" },
+            { "hostname": "lost.example.com" },
+        ]}),
+        &answers,
     );
+    assert_eq!(
+        upstreams(&resolution.forward.spec.destinations[0]),
+        [("203.0.113.9".to_owned(), None, 1)]
+    );
+    assert_eq!(
+        said(&resolution),
+        [
+            "spec.destinations[0].upstreams[0]: host name kept.example.com keeps its last good answer, of 2026-11-22T22:40:05Z: name server 192.0.2.53 failed (SERVFAIL)",
+            "spec.destinations[0].upstreams[1]: host name lost.example.com has no answer: name server 192.0.2.53 failed (SERVFAIL)",
+        ]
+    );
+}
+
+/// Blocking name servers answer with such addresses.
+#[test]
+fn an_address_that_no_route_leads_to_is_left_out() {
+    let unusable = [
+        "::1",
+        "127.0.0.1",
+        "0.0.0.0",
+        "::",
+        "224.0.0.1",
+        "ff02::1",
+        "255.255.255.255",
+        "fe80::1",
+        "::ffff:192.0.2.1",
+    ];
+    for text in unusable {
+        let answers = Answers {
+            hostnames: BTreeMap::from([answered(
+                "siem.example.com",
+                vec![address(text), address("203.0.113.9")],
+            )]),
+            services: None,
+        };
+        let resolution = resolve(
+            &json!({ "name": "siem", "upstreams": [{ "hostname": "siem.example.com" }] }),
+            &answers,
+        );
+        assert_eq!(
+            upstreams(&resolution.forward.spec.destinations[0]),
+            [("203.0.113.9".to_owned(), None, 1)]
+        );
+        assert_eq!(
+            said(&resolution),
+            [format!(
+                "spec.destinations[0].upstreams[0]: host name siem.example.com stands for {text}, which no route leads to: such an answer is left out"
+            )]
+        );
+    }
 }
 
 #[test]
@@ -145,10 +231,7 @@ fn upstreams_beyond_the_limit_are_left_out() {
     let many =
         (0..300_u32).map(|index| std::net::Ipv4Addr::from_bits(0x0a00_0000 + 300 - index).into());
     let answers = Answers {
-        hostnames: Some(BTreeMap::from([(
-            "many.example.com".to_owned(),
-            many.collect(),
-        )])),
+        hostnames: BTreeMap::from([answered("many.example.com", many.collect())]),
         services: None,
     };
     let resolution = resolve(

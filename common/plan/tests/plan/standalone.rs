@@ -158,6 +158,33 @@ fn a_node_selector_is_answered_by_a_notice_and_the_forward_runs() {
     );
 }
 
+/// Each name once, in one spelling, and not those of forwards that run nowhere.
+#[test]
+fn the_names_to_ask_for_are_those_of_the_forwards_that_run() {
+    let named = |name: &str, port: u16, hostname: &str| {
+        forward(
+            name,
+            &json!({ "ports": [{ "port": port }] }),
+            &json!({ "destinations": [{ "name": "siem", "upstreams": [{ "hostname": hostname }] }] }),
+        )
+    };
+    let plan = plan(&[
+        named("one", 1, "siem.example.com"),
+        named("two", 2, "SIEM.Example.com"),
+        named("absolute", 3, "siem.example.com."),
+        named("conflict", 1, "other.example.com"),
+    ]);
+    assert_eq!(running(&plan).len(), 3);
+    assert_eq!(
+        plan.hostnames.into_iter().collect::<Vec<_>>(),
+        ["siem.example.com", "siem.example.com."]
+    );
+    assert_eq!(
+        plan.verdicts[0].notices[0].to_string(),
+        "spec.destinations[0].upstreams[0]: host name siem.example.com. has no answer yet"
+    );
+}
+
 #[test]
 fn forwards_beyond_the_limit_of_a_file_are_told_so() {
     let mut template = listener("name", 514, &["10.0.0.1"]);

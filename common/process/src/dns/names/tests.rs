@@ -71,7 +71,8 @@ fn a_name_is_asked_again_as_its_ttl_runs_out_within_bounds() {
         let _changed = reply(&mut names, now, [found(&["10.0.0.1"], ttl), Found::Nothing]);
         let due = now + Duration::from_secs(wait);
         assert_eq!(names.due(), Some(due), "ttl {ttl}");
-        assert_eq!(names.ask(due - Duration::from_millis(1)), None);
+        let before = due.saturating_sub(Duration::from_millis(1));
+        assert_eq!(names.ask(before), None);
     }
     let now = names.due().unwrap();
     let both = [found(&["10.0.0.1"], 60), found(&["2001:db8::1"], 20)];
@@ -176,7 +177,7 @@ fn a_failing_name_is_asked_less_and_less_often() {
     for _ in 0..20 {
         let _changed = reply(&mut names, now, [failed(), failed()]);
         let due = names.due().unwrap();
-        pauses.push(due - now);
+        pauses.push(due.abs_diff(now));
         now = due;
     }
     for (round, pause) in pauses.iter().enumerate() {
@@ -186,7 +187,7 @@ fn a_failing_name_is_asked_less_and_less_often() {
     let _changed = reply(&mut names, now, [found(&["10.0.0.1"], 5), Found::Nothing]);
     now = names.due().unwrap();
     let _changed = reply(&mut names, now, [failed(), failed()]);
-    assert!(names.due().unwrap() - now <= FIRST_PAUSE, "it starts over");
+    assert!(names.due().unwrap() <= now + FIRST_PAUSE, "it starts over");
 }
 
 #[test]
