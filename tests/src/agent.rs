@@ -1,6 +1,7 @@
 //! The real `udplb-agent`, run on a host of a lab. IO.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
@@ -12,7 +13,7 @@ use nix::sys::signal::Signal;
 use crate::{
     lab::{BPFFS, Host, Process},
     scrape::{self, Metrics},
-    wait,
+    sys, wait,
 };
 
 /// Where the agent under test serves HTTP; every host has a loopback of its own.
@@ -32,6 +33,8 @@ pub struct Agent {
     arguments: Vec<String>,
     process: Option<Process>,
     final_identity: bool,
+    /// Files of its own in the place of the machine's.
+    files: BTreeMap<&'static str, PathBuf>,
 }
 
 impl Agent {
@@ -46,6 +49,7 @@ impl Agent {
             arguments: arguments.iter().map(ToString::to_string).collect(),
             process: None,
             final_identity: true,
+            files: BTreeMap::new(),
         }
     }
 
@@ -59,6 +63,28 @@ impl Agent {
         agent
     }
 
+    /// Whom it asks for host names: from its next start on it has a resolv.conf of its own. One that it has
+    /// already changes at once.
+    pub fn set_resolv_conf(&mut self, text: &str) {
+        self.set_file("/etc/resolv.conf", text);
+    }
+
+    /// The same for its hosts file.
+    pub fn set_hosts(&mut self, text: &str) {
+        self.set_file("/etc/hosts", text);
+    }
+
+    fn set_file(&mut self, place: &'static str, text: &str) {
+        let name = place.rsplit('/').next().unwrap();
+        let own = self
+            .host
+            .folder()
+            .join(format!("{}-{name}", self.host.name()));
+        // Written in place: what is bound is the file itself.
+        fs::write(&own, text).unwrap();
+        drop(self.files.insert(place, own));
+    }
+
     /// Starts the process and returns when it is ready: what the file says is in force.
     pub fn run(&mut self) {
         self.launch();
@@ -69,6 +95,9 @@ impl Agent {
     pub fn launch(&mut self) {
         assert!(self.process.is_none(), "the agent runs already");
         let mut command = self.command("run");
+        for (place, own) in &self.files {
+            sys::bind_file(&mut command, own, Path::new(place));
+        }
         let _: &mut Command = command
             .arg("-c")
             .arg(&self.config)

@@ -12,6 +12,7 @@
 //! | that no datagram of a flow is lost, doubled or out of order | [`traffic::Stream`], [`traffic::Receiver`] |
 //! | what the program says about single frames, and how large it is | [`test_run`] |
 //! | counters | [`scrape`] |
+//! | host names that change, vanish and fail | [`name_server::NameServer`] |
 //! | the product | [`agent::Agent`] |
 //!
 //! Everything here fails by panicking, with a message that says what was expected and what came. A test
@@ -25,6 +26,7 @@ pub mod capture;
 pub mod demo;
 pub mod foreign;
 pub mod lab;
+pub mod name_server;
 pub mod packet;
 pub mod scrape;
 mod sys;

@@ -3,18 +3,21 @@
 pub(crate) mod bpf;
 
 use std::{
+    ffi::{CStr, CString},
     fs::File,
     io,
     mem::{size_of, zeroed},
     os::{
         fd::{AsRawFd, FromRawFd, OwnedFd},
-        unix::process::CommandExt,
+        unix::{ffi::OsStrExt, process::CommandExt},
     },
+    path::Path,
     process::Command,
     ptr,
 };
 
 use libc::{c_int, c_uint, c_void, socklen_t};
+use nix::mount::{MsFlags, mount};
 
 /// What `recvmsg` says about a frame besides its bytes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -243,5 +246,27 @@ pub(crate) fn run_inside(command: &mut Command, namespace: File) {
         Ok(())
     };
     // SAFETY: the closure makes two system calls and allocates nothing.
+    let _: &mut Command = unsafe { command.pre_exec(prepare) };
+}
+
+/// Gives the command's process a file of its own in the place of another one, whoever reads it by its name.
+pub(crate) fn bind_file(command: &mut Command, own: &Path, place: &Path) {
+    let [own, place] = [own, place].map(|path| CString::new(path.as_os_str().as_bytes()).unwrap());
+    let prepare = move || {
+        let none = None::<&CStr>;
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)?;
+        // What is mounted outside later is seen inside, and not the other way round.
+        let flags = MsFlags::MS_SLAVE | MsFlags::MS_REC;
+        mount(none, c"/", none, flags, none)?;
+        mount(
+            Some(own.as_c_str()),
+            place.as_c_str(),
+            none,
+            MsFlags::MS_BIND,
+            none,
+        )?;
+        Ok(())
+    };
+    // SAFETY: the closure makes three system calls and allocates nothing.
     let _: &mut Command = unsafe { command.pre_exec(prepare) };
 }
