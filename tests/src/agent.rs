@@ -19,8 +19,8 @@ use crate::{
 /// Where the agent under test serves HTTP; every host has a loopback of its own.
 pub const ADDRESS: &str = "127.0.0.1:9465";
 
-/// Longer than a start or a reload takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Longer than a start or a reload takes on a busy machine, with as many forwards as a file may hold.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// One agent of a host, running or not. Its pins go with the lab.
 ///

@@ -179,6 +179,13 @@ fn answers_move_packets_and_failures_do_not() {
         .metrics()
         .sum("udplb_agent_dns_names", &[("state", "kept")]);
     assert!((kept - 1.0).abs() < f64::EPSILON, "{kept}");
+    let queries = |result: &str| {
+        let metrics = agent.metrics();
+        metrics.count("udplb_agent_dns_queries_total", &[("result", result)])
+    };
+    for result in ["answered", "no_such_name", "no_address", "unanswered"] {
+        assert!(queries(result) > 0, "{result}");
+    }
 
     server.change(&["unset siem", "set siem 300 A 10.0.2.2"]);
     agent.set_resolv_conf(RESOLV_CONF);
@@ -260,17 +267,13 @@ fn ten_thousand_forwards_ask_once() {
     let mut agent = Agent::new(lab.host("node"), &["--keep", "--max-forwards", "20000"]);
     agent.set_resolv_conf(RESOLV_CONF);
     agent.write(&config);
+    // Adding up ten thousand destinations is for other tests; it takes minutes in a debug build.
+    agent.without_final_identity();
     agent.run();
-    agent.settle();
     for port in [10_000, 9_999 + FORWARDS] {
         let _shares = all_reach(&lab, port, &[("collector1", "10.0.2.2:5514")]);
     }
     assert_eq!((server.questions("A"), server.questions("AAAA")), (1, 1));
-    let queries = |result: &str| {
-        let metrics = agent.metrics();
-        metrics.count("udplb_agent_dns_queries_total", &[("result", result)])
-    };
-    assert_eq!((queries("answered"), queries("no_address")), (1, 1));
 }
 
 /// The search list, the second name server, the hosts file, both families; and a name that has no answer is in
