@@ -146,7 +146,7 @@ fn answers_move_packets_and_failures_do_not() {
         agent.set_resolv_conf(&format!("# {number}\n{RESOLV_CONF}"));
         says(
             &agent,
-            &format!("upstreams[0]: host name siem.lab keeps its last good answer, of 20"),
+            "upstreams[0]: host name siem.lab keeps its last good answer, of 20",
         );
         says(&agent, reason);
         stream.pass(100);

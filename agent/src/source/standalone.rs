@@ -54,6 +54,8 @@ pub struct Source {
     dns: Dns,
     last_good: LastGood,
     last_names: LastGood<Names>,
+    /// The plan of the file without answers, until the first version.
+    unanswered: Option<Planned>,
     /// What is to be kept once somebody follows.
     unsaved: Option<(Objects, Names)>,
     /// The last error, which is not told again and again.
@@ -89,8 +91,12 @@ impl Source {
             }
         };
         let dns = Dns::start(load(&last_names).unwrap_or_default(), metrics);
-        if let Content::File(forwards) = &content {
-            dns.want(planned::plan(forwards, &dns::Answers::new()).hostnames);
+        let unanswered = match &content {
+            Content::File(forwards) => Some(planned::plan(forwards, &dns::Answers::new())),
+            Content::Kept(_) => None,
+        };
+        if let Some(planned) = &unanswered {
+            dns.want(planned.hostnames.clone());
         }
         Ok(Self {
             path: path.to_owned(),
@@ -99,6 +105,7 @@ impl Source {
             dns,
             last_good,
             last_names,
+            unanswered,
             unsaved: None,
             complaint,
         })
@@ -106,10 +113,12 @@ impl Source {
 
     /// The first version: at once where the names are known, from now or from an earlier process.
     pub async fn first(&mut self) -> Result<Version, JoinError> {
-        self.dns.settled(FIRST_ANSWERS).await;
-        let (objects, notices) = match &self.content {
-            Content::Kept(objects) => ((**objects).clone(), Vec::new()),
-            Content::File(forwards) => self.plan(Arc::clone(forwards)).await?,
+        let (objects, notices) = match (&self.content, self.unanswered.take()) {
+            (Content::Kept(objects), _) => ((**objects).clone(), Vec::new()),
+            (Content::File(forwards), unanswered) => {
+                let forwards = Arc::clone(forwards);
+                self.answered(forwards, unanswered).await?
+            }
         };
         Ok(Version {
             number: 1,
@@ -164,16 +173,15 @@ impl Source {
         let path = self.path.clone();
         let loaded = spawn_blocking(move || {
             let forwards: Arc<[UdpForward]> = file::load(&path)?.into();
-            let names = planned::plan(&forwards, &dns::Answers::new()).hostnames;
-            Ok((forwards, names))
+            let unanswered = planned::plan(&forwards, &dns::Answers::new());
+            Ok((forwards, unanswered))
         });
         match loaded.await {
-            Ok(Ok((forwards, names))) => {
+            Ok(Ok((forwards, unanswered))) => {
                 self.complaint = None;
                 self.content = Content::File(Arc::clone(&forwards));
-                self.dns.want(names);
-                self.dns.settled(FIRST_ANSWERS).await;
-                taken(self.plan(forwards).await)
+                self.dns.want(unanswered.hostnames.clone());
+                taken(self.answered(forwards, Some(unanswered)).await)
             }
             Ok(Err(error)) => {
                 complain(&mut self.complaint, &error);
@@ -194,6 +202,24 @@ impl Source {
             Content::Kept(_) => {
                 let _none = self.dns.answers();
                 None
+            }
+        }
+    }
+
+    /// The plan of a new file, once its names are known or have had their time.
+    async fn answered(
+        &mut self,
+        forwards: Arc<[UdpForward]>,
+        unanswered: Option<Planned>,
+    ) -> Result<(Objects, Vec<String>), JoinError> {
+        match unanswered {
+            Some(planned) if planned.hostnames.is_empty() => {
+                self.unsaved = Some((planned.objects.clone(), Names::new()));
+                Ok((planned.objects, planned.notices))
+            }
+            _ => {
+                self.dns.settled(FIRST_ANSWERS).await;
+                self.plan(forwards).await
             }
         }
     }

@@ -19,14 +19,14 @@ mod names;
 mod search;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use tokio::{
     sync::watch,
-    task::JoinSet,
+    task::{JoinError, JoinSet},
     time::{MissedTickBehavior, interval, sleep_until, timeout},
 };
 
@@ -35,7 +35,7 @@ pub use metrics::Metrics;
 pub use names::{Answer, CEILING, FLOOR, Known, Time};
 
 use host::{Files, Host};
-use names::{Names, Question, Reply};
+use names::{Found, Names, Question, Reply};
 
 /// Names that are asked for at once.
 const MAX_IN_FLIGHT: usize = 64;
@@ -114,6 +114,7 @@ struct Follower {
 impl Follower {
     async fn run(mut self, mut wanted: watch::Receiver<BTreeSet<String>>) {
         let mut asked = JoinSet::new();
+        let mut questions = HashMap::new();
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut signature = None;
@@ -122,7 +123,8 @@ impl Follower {
                 let Some(question) = self.names.ask(self.clock.now()) else {
                     break;
                 };
-                let _handle = asked.spawn(reply(Arc::clone(host), question, self.metrics.clone()));
+                let task = reply(Arc::clone(host), question.clone(), self.metrics.clone());
+                let _question = questions.insert(asked.spawn(task).id(), question);
             }
             let due = self.names.due().filter(|_| asked.len() < MAX_IN_FLIGHT);
             let due = due.filter(|_| self.host.is_some());
@@ -135,10 +137,12 @@ impl Follower {
                     let _changed = self.publish.send_replace(self.names.answers());
                     self.count();
                 }
-                Some(reply) = asked.join_next() => match reply {
-                    Ok((question, reply)) => self.take(&question, reply),
-                    Err(error) => tracing::error!(%error, "a question was not asked"),
-                },
+                Some(ended) = asked.join_next_with_id() => {
+                    let (id, reply) = ended.unwrap_or_else(|error| (error.id(), not_asked(&error)));
+                    if let Some(question) = questions.remove(&id) {
+                        self.take(&question, reply);
+                    }
+                }
                 () = sleep_until(self.clock.instant(due.unwrap_or_default())), if due.is_some() => {}
                 _ = look.tick() => {
                     let now = self.files.signature();
@@ -185,13 +189,19 @@ impl Follower {
     }
 }
 
-async fn reply(host: Arc<Host>, question: Question, metrics: Metrics) -> (Question, Reply) {
+async fn reply(host: Arc<Host>, question: Question, metrics: Metrics) -> Reply {
     if let Some(known) = host.known(&question.name) {
-        return (question, known);
+        return known;
     }
     let reply = host.ask(&question.name).await;
     metrics.asked(&reply);
-    (question, reply)
+    reply
+}
+
+fn not_asked(error: &JoinError) -> Reply {
+    tracing::error!(%error, "a question was not asked");
+    let failed = || Found::Failed(Failure::Internal);
+    Reply([failed(), failed()])
 }
 
 /// Time of day that never goes back.

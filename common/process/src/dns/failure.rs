@@ -26,6 +26,8 @@ pub enum Failure {
     Unanswered(Vec<(IpAddr, Cause)>),
     /// It cannot be asked for.
     Malformed,
+    /// Asking for it failed within this process.
+    Internal,
 }
 
 /// What one name server did instead of answering.
@@ -49,7 +51,7 @@ impl Failure {
         match self {
             Self::NoSuchName { .. } => "no_such_name",
             Self::NoAddress | Self::Circle { .. } | Self::DeadEnd { .. } => "no_address",
-            Self::Unanswered(_) => "unanswered",
+            Self::Unanswered(_) | Self::Internal => "unanswered",
             Self::Malformed => "malformed",
         }
     }
@@ -87,6 +89,7 @@ impl fmt::Display for Failure {
                 Ok(())
             }
             Self::Malformed => formatter.write_str("it is no DNS name; write another one"),
+            Self::Internal => formatter.write_str("asking for it failed here, as the log says"),
         }
     }
 }
