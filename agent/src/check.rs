@@ -11,7 +11,10 @@ use crate::{
     desired::notice::Notice,
     error_chain,
     preflight::finding::{Finding, Verdict},
-    source::file::{LoadError, Problem},
+    source::{
+        file::{LoadError, Problem},
+        planned,
+    },
 };
 
 /// Version of the JSON's shape.
@@ -105,10 +108,8 @@ impl File {
                         let text = format!("forward {key} does not run: {rejection}");
                         file.problems.push(Mistake::of_file(text));
                     }
-                    let parts = verdict.notices.iter();
-                    file.notes
-                        .extend(parts.map(|notice| format!("forward {key}: {notice}")));
                 }
+                file.notes = planned::notes(&plan.verdicts);
                 file.notes.extend(notices.iter().map(ToString::to_string));
             }
             Err(LoadError::Invalid { problems }) => {

@@ -1,13 +1,18 @@
 //! `check`: whether an agent would run here with a file, with no change made. **IO**
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write as _},
     net::SocketAddr,
     path::PathBuf,
+    time::Duration,
 };
 
 use clap::Args;
-use udplb_plan::standalone as plan;
+use prometheus::Registry;
+use udplb_api::UdpForward;
+use udplb_plan::Standalone;
+use udplb_process::dns::{self, Dns};
 
 use super::{Output, Pins, runtime, socket_address};
 use crate::{
@@ -18,8 +23,11 @@ use crate::{
         netlink::{self, Network},
     },
     preflight::{self, folder, judge, privilege::Capability},
-    source::{file, standalone},
+    source::{file, planned},
 };
+
+/// How long somebody at a terminal waits for host names: as long as two silent name servers are given.
+const ANSWERS: Duration = Duration::from_secs(10);
 
 /// Check this host and a file of forwards, changing nothing
 ///
@@ -69,8 +77,10 @@ impl Check {
         let host = self.host().await?;
         let mut file = None;
         if let Some(path) = &self.config {
-            let planned =
-                file::load(path).map(|forwards| plan::standalone(&forwards, standalone::NODE));
+            let planned = match file::load(path) {
+                Ok(forwards) => Ok(plan(&forwards).await?),
+                Err(error) => Err(error),
+            };
             let notices = match &planned {
                 Ok(plan) if host.is_some() => notices(plan).await.unwrap_or_default(),
                 _ => Vec::new(),
@@ -105,10 +115,24 @@ impl Check {
     }
 }
 
+/// The plan of a file, with the answers that its names have now.
+async fn plan(forwards: &[UdpForward]) -> anyhow::Result<Standalone> {
+    let planned = planned::on_this_host(forwards, &dns::Answers::new());
+    if planned.hostnames.is_empty() {
+        return Ok(planned);
+    }
+    // Nobody scrapes a command.
+    let metrics = dns::Metrics::register(&Registry::new(), "udplb_agent")?;
+    let mut dns = Dns::start(BTreeMap::new(), metrics);
+    dns.want(planned.hostnames);
+    dns.settled(ANSWERS).await;
+    Ok(planned::on_this_host(forwards, &dns.answers()))
+}
+
 /// What a plan meets on this host. None of it keeps an agent from running.
-async fn notices(plan: &plan::Standalone) -> Result<Vec<Notice>, netlink::Error> {
+async fn notices(plan: &Standalone) -> Result<Vec<Notice>, netlink::Error> {
     let network = Network::open().await?;
-    let input = standalone::input(&plan.config, &plan.forwards);
+    let input = planned::input(&plan.config, &plan.forwards);
     let facts = network.want(input.upstream_addresses()).await?;
     Ok(Desired::settle(&input, None, &facts).notices)
 }

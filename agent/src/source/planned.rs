@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use udplb_api::UdpForward;
-use udplb_plan::{Answers, HostAnswer, Standalone, standalone};
+use udplb_api::{NodeForwardConfig, ResolvedForward, UdpForward};
+use udplb_plan::{Answers, HostAnswer, Standalone, Verdict, standalone};
 use udplb_process::dns;
 
 use super::last_good::{Names, Objects};
@@ -32,33 +32,46 @@ pub fn plan(forwards: &[UdpForward], answers: &dns::Answers) -> Planned {
         forwards,
         verdicts,
         hostnames,
-    } = standalone(forwards, NODE, &in_words(answers));
-    let mut notices = Vec::new();
-    // What is said of a name is said once, however many forwards use it.
-    let mut said: BTreeMap<String, (String, usize)> = BTreeMap::new();
-    for verdict in verdicts {
-        let key = verdict.key;
-        if let Err(rejection) = verdict.accepted {
-            notices.push(format!("forward {key} does not run: {rejection}"));
-        }
-        for notice in verdict.notices {
-            let place = format!("forward {key}: {}", notice.path);
-            let _place = said
-                .entry(notice.message)
-                .and_modify(|(_, others)| *others += 1)
-                .or_insert((place, 0));
-        }
-    }
-    notices.extend(said.into_iter().map(|(message, place)| match place {
-        (first, 0) => format!("{first}: {message}"),
-        (first, 1) => format!("{first} and 1 more place: {message}"),
-        (first, others) => format!("{first} and {others} more places: {message}"),
-    }));
+    } = on_this_host(forwards, answers);
+    let rejected = verdicts.iter().filter_map(|verdict| {
+        let rejection = verdict.accepted.as_ref().err()?;
+        Some(format!("forward {} does not run: {rejection}", verdict.key))
+    });
+    let mut notices: Vec<String> = rejected.collect();
+    notices.extend(notes(&verdicts));
     Planned {
         objects: Objects { config, forwards },
         notices,
         hostnames,
     }
+}
+
+/// The plan as such.
+#[must_use]
+pub fn on_this_host(forwards: &[UdpForward], answers: &dns::Answers) -> Standalone {
+    standalone(forwards, NODE, &in_words(answers))
+}
+
+/// What of the forwards that run is not as written. The same is said once, in however many places it holds:
+/// a name may be in all of them.
+#[must_use]
+pub fn notes(verdicts: &[Verdict]) -> Vec<String> {
+    let mut said: BTreeMap<&str, (String, usize)> = BTreeMap::new();
+    for Verdict { key, notices, .. } in verdicts {
+        for notice in notices {
+            let place = format!("forward {key}: {}", notice.path);
+            let _place = said
+                .entry(&notice.message)
+                .and_modify(|(_, others)| *others += 1)
+                .or_insert((place, 0));
+        }
+    }
+    let in_words = said.into_iter().map(|(message, place)| match place {
+        (first, 0) => format!("{first}: {message}"),
+        (first, 1) => format!("{first} and 1 more place: {message}"),
+        (first, others) => format!("{first} and {others} more places: {message}"),
+    });
+    in_words.collect()
 }
 
 fn in_words(answers: &dns::Answers) -> Answers {
@@ -104,11 +117,10 @@ pub fn known(answers: &dns::Answers) -> Names {
     .collect()
 }
 
-/// The agent's input.
+/// The agent's input from a plan.
 #[must_use]
-pub fn input(objects: &Objects) -> Input {
-    let by_name: BTreeMap<_, _> = objects
-        .forwards
+pub fn input(config: &NodeForwardConfig, forwards: &[ResolvedForward]) -> Input {
+    let by_name: BTreeMap<_, _> = forwards
         .iter()
         .map(|forward| {
             let metadata = &forward.metadata;
@@ -117,7 +129,7 @@ pub fn input(objects: &Objects) -> Input {
         })
         .collect();
     Input::new(
-        &objects.config.spec.forwards,
+        &config.spec.forwards,
         |reference| {
             let key = (Some(&reference.namespace[..]), Some(&reference.name[..]));
             by_name.get(&key).copied()
@@ -134,6 +146,10 @@ mod tests {
 
     use super::*;
     use crate::source::file::parse;
+
+    fn input_of(planned: &Planned) -> Input {
+        input(&planned.objects.config, &planned.objects.forwards)
+    }
 
     fn forwards(count: u16) -> Vec<UdpForward> {
         let entry = |number: u16| {
@@ -178,7 +194,7 @@ mod tests {
                 "forward default/10.0.0.1-1000: spec.destinations[0].upstreams[0] and 299 more places: host name siem.lab keeps its last good answer, of 2026-11-22T22:40:05Z: name server 10.0.0.53 does not answer within 5 s"
             ]
         );
-        let input = input(&planned.objects);
+        let input = input_of(&planned);
         assert_eq!(input.forwards.len(), 300);
         assert_eq!(input.upstream_addresses().len(), 1);
     }
@@ -189,11 +205,11 @@ mod tests {
         let forwards = forwards(2);
         let good = plan(&forwards, &answers(&["10.0.0.5"], None));
         let failed = plan(&forwards, &answers(&["10.0.0.5"], Some(silence())));
-        assert_eq!(input(&good.objects), input(&failed.objects));
+        assert_eq!(input_of(&good), input_of(&failed));
         assert_eq!(good.notices, [""; 0]);
         assert_eq!(failed.notices.len(), 1);
         let other = plan(&forwards, &answers(&["10.0.0.6"], None));
-        assert_ne!(input(&good.objects), input(&other.objects));
+        assert_ne!(input_of(&good), input_of(&other));
     }
 
     #[test]

@@ -122,7 +122,7 @@ impl Source {
         };
         Ok(Version {
             number: 1,
-            input: Arc::new(planned::input(&objects)),
+            input: Arc::new(planned::input(&objects.config, &objects.forwards)),
             notices: notices.into(),
         })
     }
@@ -151,7 +151,8 @@ impl Source {
             let Some((objects, notices)) = next else {
                 continue;
             };
-            let (input, notices) = (planned::input(&objects), notices.into());
+            let input = planned::input(&objects.config, &objects.forwards);
+            let notices = notices.into();
             let _published = versions.send_if_modified(|version| {
                 let is_new = is_file || *version.input != input;
                 if is_new {
