@@ -63,8 +63,8 @@ impl Agent {
         agent
     }
 
-    /// Whom it asks for host names: from its next start on it has a resolv.conf of its own. One that it has
-    /// already changes at once.
+    /// Whom it asks for host names: from its next start on, and in every command, it has a resolv.conf of its
+    /// own. One that it has already changes at once.
     pub fn set_resolv_conf(&mut self, text: &str) {
         self.set_file("/etc/resolv.conf", text);
     }
@@ -95,9 +95,6 @@ impl Agent {
     pub fn launch(&mut self) {
         assert!(self.process.is_none(), "the agent runs already");
         let mut command = self.command("run");
-        for (place, own) in &self.files {
-            sys::bind_file(&mut command, own, Path::new(place));
-        }
         let _: &mut Command = command
             .arg("-c")
             .arg(&self.config)
@@ -250,6 +247,9 @@ impl Agent {
     /// A subcommand on the same pins, not started yet.
     pub fn command(&self, subcommand: &str) -> Command {
         let mut command = self.host.command(binary());
+        for (place, own) in &self.files {
+            sys::bind_file(&mut command, own, Path::new(place));
+        }
         let _: &mut Command = command.arg(subcommand).arg("--pin-dir").arg(&self.pins);
         command
     }

@@ -308,15 +308,19 @@ fn names_are_what_they_are_for_the_host() {
         "search lab\nnameserver 10.0.1.99\nnameserver 10.0.1.2\noptions timeout:1 attempts:1\n";
     let mut agent = agent(lab.host("node"), &config, servers);
     agent.set_hosts("10.0.2.2 other collector.example # a comment\n");
-    agent.run();
-    says(
-        &agent,
-        "forward default/broken: spec.destinations[0].upstreams[0]: host name siem.broken has no answer: name server 10.0.1.99 does not answer within 1 s, name server 10.0.1.2 failed (SERVFAIL)",
-    );
-    says(
-        &agent,
+    let problems = [
         "forward default/lost: spec.destinations[0].upstreams[0]: host name lost.lab has no answer: it does not exist (NXDOMAIN from 10.0.1.2); check how it is spelled",
-    );
+        "forward default/broken: spec.destinations[0].upstreams[0]: host name siem.broken has no answer: name server 10.0.1.99 does not answer within 1 s, name server 10.0.1.2 failed (SERVFAIL)",
+    ];
+    let file = lab.host("node").folder().join("node.yaml");
+    let checked = agent.ask("check", &["-c", file.to_str().unwrap()]);
+    let notes = checked
+        .lines()
+        .filter_map(|line| line.strip_prefix("  note  forward "));
+    let notes: Vec<String> = notes.map(|note| format!("forward {note}")).collect();
+    assert_eq!(notes, problems, "{checked}");
+    agent.run();
+    problems.iter().for_each(|problem| says(&agent, problem));
     agent.settle();
     for port in 514..=517 {
         let upstream = format!("10.0.2.2:{}", port + 5000);
