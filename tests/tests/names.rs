@@ -136,7 +136,8 @@ fn answers_move_packets_and_failures_do_not() {
     );
     assert!(start.elapsed() >= 3 * FLOOR);
 
-    // From here on a new resolv.conf has the name asked at once.
+    // From here on a new resolv.conf has the name asked at once, and a failure is no new version.
+    let generation = agent.generation();
     let mut number = 0;
     let mut fails = |change: &[&str], reason: &str| {
         if !change.is_empty() {
@@ -175,6 +176,7 @@ fn answers_move_packets_and_failures_do_not() {
     server.fall_silent();
     fails(&[], "Z: name server 10.0.1.2 does not answer within 1 s");
     server.answer_again();
+    assert_eq!(agent.generation(), generation);
     let kept = agent
         .metrics()
         .sum("udplb_agent_dns_names", &[("state", "kept")]);
@@ -320,7 +322,9 @@ fn names_are_what_they_are_for_the_host() {
     let notes: Vec<String> = notes.map(|note| format!("forward {note}")).collect();
     assert_eq!(notes, problems, "{checked}");
     agent.run();
-    problems.iter().for_each(|problem| says(&agent, problem));
+    for problem in problems {
+        says(&agent, problem);
+    }
     agent.settle();
     for port in 514..=517 {
         let upstream = format!("10.0.2.2:{}", port + 5000);

@@ -7,9 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
-use udplb_api::{NodeForwardConfig, ResolvedForward};
+use udplb_api::UdpForward;
 use udplb_process::dns::Known;
 
 const FILE: &str = "last-good.json";
@@ -17,15 +17,6 @@ const NAMES_FILE: &str = "names.json";
 
 /// The last good answers of host names.
 pub type Names = BTreeMap<String, Known>;
-
-/// The agent's one input: what a node runs, and the forwards that this names.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Objects {
-    /// Which forwards run.
-    pub config: NodeForwardConfig,
-    /// The forwards.
-    pub forwards: Vec<ResolvedForward>,
-}
 
 /// What went wrong with the state directory.
 #[derive(Debug, Error)]
@@ -63,7 +54,7 @@ pub enum StateError {
 
 /// A file of the state directory.
 #[derive(Debug)]
-pub struct LastGood<T = Objects> {
+pub struct LastGood<T = Vec<UdpForward>> {
     file: PathBuf,
     content: PhantomData<fn() -> T>,
 }
@@ -75,7 +66,7 @@ impl<T> Clone for LastGood<T> {
 }
 
 impl LastGood {
-    /// The input in the state directory at `folder`, which need not exist yet.
+    /// The forwards in the state directory at `folder`, which need not exist yet.
     #[must_use]
     pub fn at(folder: &Path) -> Self {
         Self::in_file(folder.join(FILE))
@@ -104,7 +95,7 @@ impl<T: Serialize + DeserializeOwned> LastGood<T> {
     pub fn load(&self) -> Result<Option<T>, StateError> {
         match read(&self.file) {
             Err(error @ StateError::Content { .. }) => match read(&self.previous()) {
-                Ok(Some(objects)) => Ok(Some(objects)),
+                Ok(Some(content)) => Ok(Some(content)),
                 _ => Err(error),
             },
             loaded => loaded,
@@ -115,10 +106,10 @@ impl<T: Serialize + DeserializeOwned> LastGood<T> {
     ///
     /// Nobody waits for the disk, which may be busy for long. Should the power fail before the new one is
     /// on it, there is the one before.
-    pub fn save(&self, objects: &T) -> Result<(), StateError> {
+    pub fn save(&self, content: &T) -> Result<(), StateError> {
         let path = self.file.clone();
         let text =
-            serde_json::to_vec(objects).map_err(|source| StateError::Content { path, source })?;
+            serde_json::to_vec(content).map_err(|source| StateError::Content { path, source })?;
         if fs::read(&self.file).is_ok_and(|old| old == text) {
             return Ok(());
         }
@@ -154,8 +145,7 @@ fn read<T: DeserializeOwned>(file: &Path) -> Result<Option<T>, StateError> {
         read => read.map_err(failed("read", file))?,
     };
     let path = file.to_owned();
-    let objects = serde_json::from_slice(&text);
-    objects
+    serde_json::from_slice(&text)
         .map(Some)
         .map_err(|source| StateError::Content { path, source })
 }
@@ -174,10 +164,7 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateE
 
 #[cfg(test)]
 mod tests {
-    use udplb_process::dns::Answers;
-
     use super::*;
-    use crate::source::planned;
 
     #[test]
     fn what_was_saved_is_loaded() {
@@ -187,22 +174,14 @@ mod tests {
         let text =
             "- {key: {address: 10.0.0.1, port: 514}, upstream: [{address: 10.0.0.2, port: 5514}]}";
         let forwards = crate::source::file::parse(text, Path::new("config.yaml")).unwrap();
-        let objects = planned::plan(&forwards, &Answers::new()).objects;
-        assert_eq!(objects.forwards.len(), 1);
-        last_good.save(&objects).unwrap();
-        let loaded = last_good.load().unwrap().unwrap();
-        assert_eq!(loaded.forwards, objects.forwards);
-        assert_eq!(loaded.config, objects.config);
+        assert_eq!(forwards.len(), 1);
+        last_good.save(&forwards).unwrap();
+        assert_eq!(last_good.load().unwrap().unwrap(), forwards);
         // The power failed before a new one was on the disk.
-        let nothing = planned::plan(&[], &Answers::new()).objects;
-        last_good.save(&nothing).unwrap();
-        assert_eq!(
-            last_good.load().unwrap().unwrap().forwards,
-            nothing.forwards
-        );
+        last_good.save(&Vec::new()).unwrap();
+        assert_eq!(last_good.load().unwrap().unwrap(), []);
         fs::write(folder.join(FILE), "").unwrap();
-        let loaded = last_good.load().unwrap().unwrap();
-        assert_eq!(loaded.forwards, objects.forwards);
+        assert_eq!(last_good.load().unwrap().unwrap(), forwards);
         fs::remove_file(last_good.previous()).unwrap();
         let error = last_good.load().unwrap_err();
         assert!(matches!(error, StateError::Content { .. }), "{error}");

@@ -7,7 +7,7 @@ use udplb_api::{NodeForwardConfig, ResolvedForward, UdpForward};
 use udplb_plan::{Answers, HostAnswer, Standalone, Verdict, standalone};
 use udplb_process::dns;
 
-use super::last_good::{Names, Objects};
+use super::last_good::Names;
 use crate::desired::input::Input;
 
 /// A forward's own node, in the plan of a file.
@@ -17,7 +17,7 @@ const NODE: &str = "localhost";
 #[derive(Clone, Debug)]
 pub struct Planned {
     /// What to run.
-    pub objects: Objects,
+    pub input: Input,
     /// What of it does not run.
     pub notices: Vec<String>,
     /// The names to ask for.
@@ -40,7 +40,7 @@ pub fn plan(forwards: &[UdpForward], answers: &dns::Answers) -> Planned {
     let mut notices: Vec<String> = rejected.collect();
     notices.extend(notes(&verdicts));
     Planned {
-        objects: Objects { config, forwards },
+        input: input(&config, &forwards),
         notices,
         hostnames,
     }
@@ -147,10 +147,6 @@ mod tests {
     use super::*;
     use crate::source::file::parse;
 
-    fn input_of(planned: &Planned) -> Input {
-        input(&planned.objects.config, &planned.objects.forwards)
-    }
-
     fn forwards(count: u16) -> Vec<UdpForward> {
         let entry = |number: u16| {
             format!(
@@ -194,7 +190,7 @@ mod tests {
                 "forward default/10.0.0.1-1000: spec.destinations[0].upstreams[0] and 299 more places: host name siem.lab keeps its last good answer, of 2026-11-22T22:40:05Z: name server 10.0.0.53 does not answer within 5 s"
             ]
         );
-        let input = input_of(&planned);
+        let input = planned.input;
         assert_eq!(input.forwards.len(), 300);
         assert_eq!(input.upstream_addresses().len(), 1);
     }
@@ -205,11 +201,11 @@ mod tests {
         let forwards = forwards(2);
         let good = plan(&forwards, &answers(&["10.0.0.5"], None));
         let failed = plan(&forwards, &answers(&["10.0.0.5"], Some(silence())));
-        assert_eq!(input_of(&good), input_of(&failed));
+        assert_eq!(good.input, failed.input);
         assert_eq!(good.notices, [""; 0]);
         assert_eq!(failed.notices.len(), 1);
         let other = plan(&forwards, &answers(&["10.0.0.6"], None));
-        assert_ne!(input_of(&good), input_of(&other));
+        assert_ne!(good.input, other.input);
     }
 
     #[test]

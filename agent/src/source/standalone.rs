@@ -9,6 +9,7 @@
 //! ```
 
 use std::{
+    mem,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -24,7 +25,7 @@ use udplb_process::dns::{self, Dns};
 
 use super::{
     file::{self, LoadError},
-    last_good::{LastGood, Names, Objects},
+    last_good::{LastGood, Names},
     planned::{self, Planned},
     watch::Watch,
 };
@@ -50,24 +51,23 @@ pub struct Version {
 pub struct Source {
     path: PathBuf,
     watch: Watch,
-    content: Content,
+    /// The file as it was when it was last good.
+    forwards: Arc<Vec<UdpForward>>,
     dns: Dns,
     last_good: LastGood,
     last_names: LastGood<Names>,
     /// The plan of the file without answers, until the first version.
     unanswered: Option<Planned>,
     /// What is to be kept once somebody follows.
-    unsaved: Option<(Objects, Names)>,
+    unsaved: Unsaved,
     /// The last error, which is not told again and again.
     complaint: Option<String>,
 }
 
-/// What the input comes from.
-enum Content {
-    /// The file as it was when it was last good.
-    File(Arc<[UdpForward]>),
-    /// It has not been good since the start. Its names as they were resolved then, for good or ill.
-    Kept(Box<Objects>),
+#[derive(Default)]
+struct Unsaved {
+    forwards: Option<Arc<Vec<UdpForward>>>,
+    names: Option<Names>,
 }
 
 impl Source {
@@ -78,51 +78,45 @@ impl Source {
         let watch = Watch::new(path);
         let last_good = LastGood::at(state);
         let last_names = LastGood::names_at(state);
-        let mut complaint = None;
-        let content = match file::load(path) {
-            Ok(forwards) => Content::File(forwards.into()),
+        let (mut complaint, mut unsaved) = (None, Unsaved::default());
+        let forwards = match file::load(path) {
+            Ok(forwards) => {
+                let forwards = Arc::new(forwards);
+                unsaved.forwards = Some(Arc::clone(&forwards));
+                forwards
+            }
             Err(error) => {
-                let Some(objects) = load(&last_good) else {
+                let Some(forwards) = load(&last_good) else {
                     return Err(error);
                 };
                 complain(&mut complaint, &error);
                 tracing::warn!("running the last good input");
-                Content::Kept(Box::new(objects))
+                Arc::new(forwards)
             }
         };
         let dns = Dns::start(load(&last_names).unwrap_or_default(), metrics);
-        let unanswered = match &content {
-            Content::File(forwards) => Some(planned::plan(forwards, &dns::Answers::new())),
-            Content::Kept(_) => None,
-        };
-        if let Some(planned) = &unanswered {
-            dns.want(planned.hostnames.clone());
-        }
+        let unanswered = planned::plan(&forwards, &dns::Answers::new());
+        dns.want(unanswered.hostnames.clone());
         Ok(Self {
             path: path.to_owned(),
             watch,
-            content,
+            forwards,
             dns,
             last_good,
             last_names,
-            unanswered,
-            unsaved: None,
+            unanswered: Some(unanswered),
+            unsaved,
             complaint,
         })
     }
 
     /// The first version: at once where the names are known, from now or from an earlier process.
     pub async fn first(&mut self) -> Result<Version, JoinError> {
-        let (objects, notices) = match (&self.content, self.unanswered.take()) {
-            (Content::Kept(objects), _) => ((**objects).clone(), Vec::new()),
-            (Content::File(forwards), unanswered) => {
-                let forwards = Arc::clone(forwards);
-                self.answered(forwards, unanswered).await?
-            }
-        };
+        let unanswered = self.unanswered.take();
+        let Planned { input, notices, .. } = self.answered(unanswered).await?;
         Ok(Version {
             number: 1,
-            input: Arc::new(planned::input(&objects.config, &objects.forwards)),
+            input: Arc::new(input),
             notices: notices.into(),
         })
     }
@@ -130,120 +124,101 @@ impl Source {
     /// Publishes each new version of the file and the answers. What cannot be read changes nothing.
     pub async fn follow(mut self, versions: channel::Sender<Version>) {
         loop {
-            if let Some((objects, names)) = self.unsaved.take() {
-                let (last_good, last_names) = (self.last_good.clone(), self.last_names.clone());
-                // A failure has been told; a panic has been, too.
-                let _saved = spawn_blocking(move || {
-                    save(&last_good, &objects);
-                    save(&last_names, &names);
-                })
-                .await;
-            }
+            self.save().await;
             let is_file = tokio::select! {
                 () = self.watch.changed() => true,
                 () = self.dns.changed() => false,
             };
-            let next = if is_file {
-                self.next_file().await
+            let planned = if is_file {
+                let Some(unanswered) = self.next_file().await else {
+                    continue;
+                };
+                self.answered(Some(unanswered)).await
             } else {
-                self.next_answers().await
+                self.plan().await
             };
-            let Some((objects, notices)) = next else {
-                continue;
-            };
-            let input = planned::input(&objects.config, &objects.forwards);
-            let notices = notices.into();
-            let _published = versions.send_if_modified(|version| {
-                let is_new = is_file || *version.input != input;
-                if is_new {
-                    version.number += 1;
-                    version.input = Arc::new(input);
-                }
-                let is_told = version.notices == notices;
-                version.notices = notices;
-                is_new || !is_told
-            });
+            match planned {
+                Ok(planned) => publish(&versions, planned, is_file),
+                Err(error) => tracing::error!(%error, "the file is not taken"),
+            }
             if versions.is_closed() {
                 return;
             }
         }
     }
 
-    /// The file has changed.
-    async fn next_file(&mut self) -> Option<(Objects, Vec<String>)> {
+    /// The file has changed: its plan without answers, if it is good.
+    async fn next_file(&mut self) -> Option<Planned> {
         let path = self.path.clone();
         let loaded = spawn_blocking(move || {
-            let forwards: Arc<[UdpForward]> = file::load(&path)?.into();
+            let forwards = Arc::new(file::load(&path)?);
             let unanswered = planned::plan(&forwards, &dns::Answers::new());
             Ok((forwards, unanswered))
         });
         match loaded.await {
             Ok(Ok((forwards, unanswered))) => {
                 self.complaint = None;
-                self.content = Content::File(Arc::clone(&forwards));
+                self.unsaved.forwards = Some(Arc::clone(&forwards));
+                self.forwards = forwards;
                 self.dns.want(unanswered.hostnames.clone());
-                taken(self.answered(forwards, Some(unanswered)).await)
+                return Some(unanswered);
             }
-            Ok(Err(error)) => {
-                complain(&mut self.complaint, &error);
-                None
-            }
-            Err(error) => taken(Err(error)),
+            Ok(Err(error)) => complain(&mut self.complaint, &error),
+            Err(error) => tracing::error!(%error, "the file is not taken"),
         }
-    }
-
-    /// An answer has changed.
-    async fn next_answers(&mut self) -> Option<(Objects, Vec<String>)> {
-        match &self.content {
-            Content::File(forwards) => {
-                let forwards = Arc::clone(forwards);
-                taken(self.plan(forwards).await)
-            }
-            // No name is followed.
-            Content::Kept(_) => {
-                let _none = self.dns.answers();
-                None
-            }
-        }
+        None
     }
 
     /// The plan of a new file, once its names are known or have had their time.
-    async fn answered(
-        &mut self,
-        forwards: Arc<[UdpForward]>,
-        unanswered: Option<Planned>,
-    ) -> Result<(Objects, Vec<String>), JoinError> {
+    async fn answered(&mut self, unanswered: Option<Planned>) -> Result<Planned, JoinError> {
         match unanswered {
-            Some(planned) if planned.hostnames.is_empty() => {
-                self.unsaved = Some((planned.objects.clone(), Names::new()));
-                Ok((planned.objects, planned.notices))
-            }
+            Some(planned) if planned.hostnames.is_empty() => Ok(planned),
             _ => {
                 self.dns.settled(FIRST_ANSWERS).await;
-                self.plan(forwards).await
+                self.plan().await
             }
         }
     }
 
-    async fn plan(
-        &mut self,
-        forwards: Arc<[UdpForward]>,
-    ) -> Result<(Objects, Vec<String>), JoinError> {
+    /// The plan with the answers that count now.
+    async fn plan(&mut self) -> Result<Planned, JoinError> {
         let answers = self.dns.answers();
-        let names = planned::known(&answers);
-        let plan = spawn_blocking(move || planned::plan(&forwards, &answers));
-        let Planned {
-            objects, notices, ..
-        } = plan.await?;
-        self.unsaved = Some((objects.clone(), names));
-        Ok((objects, notices))
+        self.unsaved.names = Some(planned::known(&answers));
+        let forwards = Arc::clone(&self.forwards);
+        spawn_blocking(move || planned::plan(&forwards, &answers)).await
+    }
+
+    /// Keeps what has changed for the next start.
+    async fn save(&mut self) {
+        let Unsaved { forwards, names } = mem::take(&mut self.unsaved);
+        let (last_good, last_names) = (self.last_good.clone(), self.last_names.clone());
+        // A failure has been told; a panic has been, too.
+        let _saved = spawn_blocking(move || {
+            if let Some(forwards) = forwards {
+                save(&last_good, &forwards, "the file");
+            }
+            if let Some(names) = names {
+                save(&last_names, &names, "the name servers");
+            }
+        })
+        .await;
     }
 }
 
-fn taken<T>(planned: Result<T, JoinError>) -> Option<T> {
-    planned
-        .inspect_err(|error| tracing::error!(%error, "the file is not taken"))
-        .ok()
+/// A changed input is a new version; new notices alone belong to the one that there is.
+fn publish(versions: &channel::Sender<Version>, planned: Planned, is_file: bool) {
+    let Planned { input, notices, .. } = planned;
+    let notices = notices.into();
+    let _published = versions.send_if_modified(|version| {
+        let is_new = is_file || *version.input != input;
+        if is_new {
+            version.number += 1;
+            version.input = Arc::new(input);
+        }
+        let is_told = version.notices == notices;
+        version.notices = notices;
+        is_new || !is_told
+    });
 }
 
 fn complain(complaint: &mut Option<String>, error: &LoadError) {
@@ -263,9 +238,45 @@ fn load<T: Serialize + DeserializeOwned>(kept: &LastGood<T>) -> Option<T> {
     })
 }
 
-fn save<T: Serialize + DeserializeOwned>(kept: &LastGood<T>, content: &T) {
+fn save<T: Serialize + DeserializeOwned>(kept: &LastGood<T>, content: &T, needed: &str) {
     if let Err(error) = kept.save(content) {
         let error = &error as &dyn std::error::Error;
-        tracing::warn!(error, "the next start needs the file and name servers");
+        tracing::warn!(error, "the next start needs {needed}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A version with this upstream and this notice.
+    fn planned(upstream: &str, notice: &str) -> Planned {
+        let text = format!(
+            "- {{key: {{address: 10.0.0.1, port: 514}}, upstream: [{{address: {upstream}, port: 514}}]}}"
+        );
+        let forwards = file::parse(&text, Path::new("config.yaml")).unwrap();
+        Planned {
+            notices: vec![notice.to_owned()],
+            ..planned::plan(&forwards, &dns::Answers::new())
+        }
+    }
+
+    #[test]
+    fn a_version_is_a_new_file_or_another_input() {
+        let Planned { input, notices, .. } = planned("10.0.0.5", "fine");
+        let (versions, mut receiver) = channel::channel(Version {
+            number: 1,
+            input: Arc::new(input),
+            notices: notices.into(),
+        });
+        let mut publish = |upstream, notice, is_file| {
+            publish(&versions, planned(upstream, notice), is_file);
+            let is_told = receiver.has_changed().unwrap();
+            (receiver.borrow_and_update().number, is_told)
+        };
+        assert_eq!(publish("10.0.0.5", "fine", false), (1, false), "equal");
+        assert_eq!(publish("10.0.0.5", "failed", false), (1, true), "a failure");
+        assert_eq!(publish("10.0.0.6", "failed", false), (2, true), "an answer");
+        assert_eq!(publish("10.0.0.6", "failed", true), (3, true), "a file");
     }
 }
