@@ -137,6 +137,7 @@ fn answers_move_packets_and_failures_do_not() {
     assert!(start.elapsed() >= 3 * FLOOR);
 
     // From here on a new resolv.conf has the name asked at once, and a failure is no new version.
+    stream.pass(100);
     let generation = agent.generation();
     let mut number = 0;
     let mut fails = |change: &[&str], reason: &str| {

@@ -14,7 +14,10 @@ use std::{
 };
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
 
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -29,6 +32,8 @@ pub(super) struct Watch {
     no_inotify: Option<io::Error>,
     reported: Signature,
     last_look: Signature,
+    /// When to look next, also for a wait that begins anew.
+    next_look: Instant,
 }
 
 impl Watch {
@@ -43,6 +48,7 @@ impl Watch {
             no_inotify,
             reported: signature,
             last_look: signature,
+            next_look: Instant::now() + LOOK,
         }
     }
 
@@ -54,8 +60,9 @@ impl Watch {
         loop {
             let is_written = tokio::select! {
                 Some(()) = self.written.recv() => true,
-                () = sleep(LOOK) => false,
+                () = sleep_until(self.next_look) => false,
             };
+            self.next_look = Instant::now() + LOOK;
             // Several writes are one change.
             while self.written.try_recv().is_ok() {}
             let now = signature(&self.path);
