@@ -23,7 +23,7 @@ use udplb_api::UdpForward;
 pub use parse::{Problem, parse};
 
 /// Largest file that is read, in MiB. 10,000 forwards take about 5.
-const MAX_MIB: u64 = 16;
+const MAX_MIB: u64 = 8;
 
 /// Why a file gave no forwards.
 #[derive(Debug, thiserror::Error)]

@@ -115,7 +115,7 @@ fn a_file_of_100_mb_changes_nothing() {
     };
     goes_bad("input-large", go_bad, |path| {
         format!(
-            "{path} is larger than 16 MiB, which is read at most: write fewer forwards, at most 10000 fit in a file"
+            "{path} is larger than 8 MiB, which is read at most: write fewer forwards, at most 10000 fit in a file"
         )
     });
 }

@@ -65,8 +65,8 @@ pub(super) fn read(text: &str) -> Result<Vec<Document>, SyntaxError> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_documents: 20_000,
-            max_events: 20_000_000,
-            max_nodes: 10_000_000,
+            max_events: 4_000_000,
+            max_nodes: 2_000_000,
         },
     };
     let nodes: Vec<Node> = serde_saphyr::from_multiple_with_options(text, options)

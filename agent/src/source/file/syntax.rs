@@ -1,6 +1,6 @@
 //! What to write where a text is no YAML: the parser's categories, in an operator's words. **pure**
 
-use serde_saphyr::{Error, ExternalMessageSource, granit_parser::ErrorKind};
+use serde_saphyr::{Error, ExternalMessageSource, budget::BudgetBreach, granit_parser::ErrorKind};
 
 use super::document::{Place, SyntaxError};
 
@@ -11,6 +11,7 @@ const INDENT: &str = "this line is not indented like its neighbours: start the f
                       the same column";
 const QUOTE: &str = "'*', '&' and '!' mean something to YAML: put the text in quotes";
 const TAB: &str = "a tab: write spaces, YAML does not indent by tabs";
+const TOO_MANY: &str = "the file holds too many values: write fewer forwards";
 const TOO_MUCH: &str = "too deeply nested, or too many references to anchors: write it plainly";
 
 /// What is said about an error in this text.
@@ -27,6 +28,10 @@ pub(super) fn explain(error: &Error, text: &str) -> SyntaxError {
         }
         Error::UnknownAnchor { .. } => (place, QUOTE.to_owned()),
         Error::Eof { .. } => (place, CLOSE.to_owned()),
+        Error::Budget {
+            breach: BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. },
+            ..
+        } => (place, TOO_MANY.to_owned()),
         Error::Budget { .. } | Error::AliasError { .. } => (place, TOO_MUCH.to_owned()),
         error => (place, other(&plain(error))),
     };
