@@ -25,6 +25,7 @@ build: setup ## Build target/release/udplb-agent and udplb-operator
 	$(CARGO) build --release
 
 test: build ## Every test that needs no kubelet; needs root
+	@.ci/setup test
 	@tests/cluster/build etcd kube-apiserver >/dev/null
 	$(CARGO) test --release
 

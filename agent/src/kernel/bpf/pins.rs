@@ -175,6 +175,12 @@ impl PinDirectory {
         &self.path
     }
 
+    /// The folder with the maps of another version, if there is one. [`PinDirectory::remove`] takes it down
+    /// without knowing what is in it.
+    pub fn other_version(&self) -> Result<Option<String>, PinError> {
+        other_version(&self.path)
+    }
+
     /// Where maps are pinned. Each layout has a folder of its own, so that a program never meets maps
     /// of another shape.
     #[must_use]
@@ -294,17 +300,26 @@ fn writable(folder: &Path) -> Result<(), PinError> {
 
 /// The maps of another layout would go on being filled by nobody while their programs still run.
 fn refuse_other_versions(path: &Path) -> Result<(), PinError> {
-    let ours = maps_of(path);
-    let name = |path: &Path| path.file_name().unwrap_or_default().display().to_string();
-    let is_other = |found: &PathBuf| *found != ours && name(found).starts_with("maps-");
-    match entries(path)?.iter().find(|found| is_other(found)) {
+    match other_version(path)? {
         None => Ok(()),
         Some(found) => Err(PinError::OtherVersion {
             path: path.to_owned(),
-            found: name(found),
-            ours: name(&ours),
+            found,
+            ours: file_name(&maps_of(path)),
         }),
     }
+}
+
+/// The folder of another layout's maps.
+fn other_version(path: &Path) -> Result<Option<String>, PinError> {
+    let ours = maps_of(path);
+    let is_other = |found: &PathBuf| *found != ours && file_name(found).starts_with("maps-");
+    let found = entries(path)?.into_iter().find(is_other);
+    Ok(found.as_deref().map(file_name))
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().display().to_string()
 }
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PinError {
