@@ -22,7 +22,7 @@ const VERSION: u32 = 1;
 /// Columns of a terminal.
 const WIDTH: usize = 80;
 
-/// Everything that was looked at.
+/// Everything that was looked at. As text, `{:#}` breaks every line where a terminal ends.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The host; none where this user may not ask.
@@ -176,7 +176,7 @@ fn write_host(formatter: &mut fmt::Formatter<'_>, host: &Host) -> fmt::Result {
         } = finding;
         writeln!(formatter, "  {mark:4}  {name:18}  {needed_for}")?;
         if let Some(message) = &finding.message {
-            write_wrapped(formatter, message)?;
+            write_wrapped(formatter, "        ", message)?;
         }
     }
     Ok(())
@@ -184,12 +184,15 @@ fn write_host(formatter: &mut fmt::Formatter<'_>, host: &Host) -> fmt::Result {
 
 fn write_file(formatter: &mut fmt::Formatter<'_>, file: &File) -> fmt::Result {
     writeln!(formatter, "file {}", file.path)?;
-    for problem in &file.problems {
-        // On one line each, so that editors and grep find the place.
-        writeln!(formatter, "  FAIL  {}", problem.text)?;
-    }
-    for note in &file.notes {
-        writeln!(formatter, "  note  {note}")?;
+    let problems = file.problems.iter().map(|problem| ("FAIL", &problem.text));
+    let notes = file.notes.iter().map(|note| ("note", note));
+    for (mark, text) in problems.chain(notes) {
+        if formatter.alternate() {
+            write_wrapped(formatter, &format!("  {mark}  "), text)?;
+        } else {
+            // On one line each, so that editors and grep find the place.
+            writeln!(formatter, "  {mark}  {text}")?;
+        }
     }
     if file.problems.is_empty() {
         let plural = if file.forwards == 1 { "" } else { "s" };
@@ -198,15 +201,15 @@ fn write_file(formatter: &mut fmt::Formatter<'_>, file: &File) -> fmt::Result {
     Ok(())
 }
 
-/// Below its finding, within the width of a terminal.
-fn write_wrapped(formatter: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    const INDENT: &str = "        ";
-    let mut line = INDENT.to_owned();
+/// Behind `start`, with further lines below the text, within the width of a terminal.
+fn write_wrapped(formatter: &mut fmt::Formatter<'_>, start: &str, text: &str) -> fmt::Result {
+    let indent = " ".repeat(start.len());
+    let mut line = start.to_owned();
     for word in text.split_whitespace() {
-        let is_first = line.len() == INDENT.len();
+        let is_first = line.len() == indent.len();
         if !is_first && line.chars().count() + 1 + word.chars().count() > WIDTH {
             writeln!(formatter, "{line}")?;
-            line.truncate(INDENT.len());
+            line.clone_from(&indent);
         } else if !is_first {
             line.push(' ');
         }

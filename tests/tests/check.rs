@@ -120,6 +120,31 @@ fn json_has_the_documented_shape() {
     assert_eq!(json(&output)["file"], Value::Null);
 }
 
+#[test]
+fn a_terminal_gets_lines_that_fit() {
+    let lab = shapes::two_collectors("check-terminal");
+    let node = lab.host("node");
+    let file = node.folder().join("forwards.yaml");
+    let spec = SPEC.replace("10.0.2.2", "127.0.0.1");
+    std::fs::write(&file, forward("syslog", &spec)).unwrap();
+    let binary = agent::binary();
+    let typed = format!(
+        "stty cols 80; {} check -c {}",
+        binary.display(),
+        file.display()
+    );
+    let mut terminal = node.command("script");
+    let output = terminal
+        .args(["-qec", &typed, "/dev/null"])
+        .output()
+        .unwrap();
+    let text = text(&output).replace('\r', "");
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let message = "address: an upstream is one host that routing leads to: write no unspecified,";
+    assert!(words.join(" ").contains(message), "{text}");
+    assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+}
+
 /// A file is checked before it takes the place of the one that runs.
 #[test]
 fn an_agent_that_runs_does_not_make_a_check_fail() {

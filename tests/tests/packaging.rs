@@ -87,7 +87,7 @@ impl Drop for Folder {
 
 fn succeeds(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| {
-        panic!("{command:?}: {error}; `make setup` installs what is missing")
+        panic!("{command:?}: {error}; `make test` installs what is missing first")
     });
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(

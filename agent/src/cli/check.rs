@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     net::SocketAddr,
     path::PathBuf,
     time::Duration,
@@ -62,6 +62,7 @@ impl Check {
         let report = runtime()?.block_on(self.report())?;
         let mut out = io::stdout().lock();
         match self.output {
+            Output::Text if out.is_terminal() => write!(out, "{report:#}")?,
             Output::Text => write!(out, "{report}")?,
             Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&report.to_json())?)?,
         }
