@@ -2,6 +2,7 @@
 
 mod check;
 mod cleanup;
+mod explain;
 mod run;
 mod status;
 mod trace;
@@ -42,6 +43,8 @@ enum Command {
     Status(status::Status),
     /// Print what becomes of single packets while they come
     Trace(trace::Trace),
+    /// Show what becomes of a packet, and why
+    Explain(explain::Explain),
     /// Check this host and a file of forwards, changing nothing
     Check(check::Check),
     /// Remove everything that udplb left in the kernel, and nothing else
@@ -75,6 +78,7 @@ impl Cli {
             Command::Run(run) => run.execute(),
             Command::Status(status) => status.execute(),
             Command::Trace(trace) => trace.execute(),
+            Command::Explain(explain) => explain.execute(),
             Command::Check(check) => check.execute(),
             Command::Cleanup(cleanup) => cleanup.execute(),
         }

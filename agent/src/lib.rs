@@ -18,7 +18,10 @@ pub mod cleanup;
 pub mod cli;
 pub mod desired;
 pub mod diff;
+pub mod explain;
 pub mod facts;
+#[cfg(test)]
+mod fixture;
 pub mod kernel;
 pub mod metrics;
 pub mod next_hop;
@@ -28,9 +31,13 @@ pub mod preflight;
 pub mod reconcile;
 pub mod report;
 pub mod retry;
+#[cfg(test)]
+mod shape;
 pub mod source;
 pub mod status;
 pub mod tables;
+
+pub mod text;
 pub mod trace;
 
 /// An error with its causes, on one line.

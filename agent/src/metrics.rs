@@ -6,8 +6,6 @@
 mod family;
 mod traffic;
 
-pub(crate) use traffic::interface_names;
-
 use std::{sync::Arc, time::Duration};
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};

@@ -227,7 +227,8 @@ fn sum<E>(
 }
 
 /// Who listens where, by forward number; only what packets can meet.
-fn listeners(tables: &Tables) -> BTreeMap<u32, Vec<Listener>> {
+#[must_use]
+pub fn listeners(tables: &Tables) -> BTreeMap<u32, Vec<Listener>> {
     let mut ports: BTreeMap<u16, Vec<(u16, u16)>> = BTreeMap::new();
     for (&port, word) in &tables.ports {
         let ranges = ports.entry(word.group()).or_default();

@@ -1,6 +1,6 @@
 //! What runs, as `status` shows it. **IO**: reads the pinned maps, whether or not an agent runs.
 
-mod text;
+mod render;
 
 use std::collections::BTreeMap;
 
@@ -13,10 +13,13 @@ use udplb_abi::{
 };
 
 use crate::{
-    facts::{Facts, InterfaceIndex},
-    kernel::bpf::{Maps, ReadError},
-    metrics::interface_names,
+    facts::Facts,
+    kernel::{
+        bpf::{Maps, ReadError},
+        interfaces,
+    },
     report::{self, Upstream},
+    text::{self, Names},
 };
 
 /// Everything that `status` shows.
@@ -112,22 +115,10 @@ impl From<udplb_abi::counters::Traffic> for Traffic {
     }
 }
 
-/// Names of interfaces; a number where there is none any more.
-struct Names(BTreeMap<InterfaceIndex, String>);
-
-impl Names {
-    fn of(&self, interface: InterfaceIndex) -> String {
-        self.0
-            .get(&interface)
-            .cloned()
-            .unwrap_or_else(|| format!("#{interface}"))
-    }
-}
-
 impl Status {
     /// Reads the maps.
     pub fn read(maps: &Maps) -> Result<Self, ReadError> {
-        let names = Names(interface_names());
+        let names = interfaces::names();
         let mut unmatched: BTreeMap<_, _> = maps.interfaces()?.into_iter().collect();
         let mut attachments: Vec<Attachment> = maps
             .attachments()?
@@ -164,7 +155,7 @@ impl Forward {
         let listener = |listener: report::Listener| Listener {
             interface: names.of(listener.interface),
             address: listener.prefix.to_string(),
-            ports: listener.ports.into_iter().map(ports).collect(),
+            ports: listener.ports.into_iter().map(text::ports).collect(),
         };
         Self {
             namespace: forward.namespace,
@@ -178,14 +169,6 @@ impl Forward {
                 .map(|destination| Destination::new(destination, names))
                 .collect(),
         }
-    }
-}
-
-fn ports((first, last): (u16, u16)) -> String {
-    if first == last {
-        first.to_string()
-    } else {
-        format!("{first}-{last}")
     }
 }
 
@@ -227,10 +210,7 @@ impl NextHop {
         Self {
             interface: names.of(slot.interface),
             neighbour: address::to_ip(slot.neighbour).to_string(),
-            mac: slot
-                .destination_mac
-                .map(|byte| format!("{byte:02x}"))
-                .join(":"),
+            mac: text::mac(slot.destination_mac),
             state: if slot.state == STATE_RESOLVED {
                 "resolved"
             } else {

@@ -7,6 +7,7 @@ mod counters;
 mod hook;
 mod mapped;
 mod maps;
+pub mod occupants;
 mod ops;
 mod pins;
 pub mod probe;

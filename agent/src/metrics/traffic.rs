@@ -1,8 +1,7 @@
 //! Everything that a scrape reads from the kernel. **IO**
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-use nix::net::if_::if_nameindex;
 use prometheus::{
     core::{Collector, Desc},
     proto::MetricFamily,
@@ -17,8 +16,10 @@ use udplb_abi::{
 use super::family::{Family, Shape};
 use crate::{
     apply::Kernel,
-    facts::InterfaceIndex,
-    kernel::bpf::{Maps, ReadError},
+    kernel::{
+        bpf::{Maps, ReadError},
+        interfaces,
+    },
     report::{self, Destination, Forward},
     tables::{Tables, capacity::Capacity, usage},
 };
@@ -164,7 +165,7 @@ impl Parts {
 }
 
 fn of_interfaces(maps: &Maps) -> Result<MetricFamily, ReadError> {
-    let names = interface_names();
+    let names = interfaces::names().0;
     let mut family = Family::new(&UNMATCHED);
     for (interface, counters) in maps.interfaces()? {
         // Its counters go with the next pass.
@@ -176,21 +177,6 @@ fn of_interfaces(maps: &Maps) -> Result<MetricFamily, ReadError> {
         }
     }
     Ok(family.finish())
-}
-
-/// Names of the interfaces as they are now.
-pub(crate) fn interface_names() -> BTreeMap<InterfaceIndex, String> {
-    let interfaces = if_nameindex();
-    interfaces.map_or_else(
-        |_| BTreeMap::new(),
-        |interfaces| {
-            let names = interfaces.iter().map(|interface| {
-                let name = interface.name().to_string_lossy().into_owned();
-                (interface.index(), name)
-            });
-            names.collect()
-        },
-    )
 }
 
 fn of_maps(tables: &Tables, capacity: &Capacity) -> [MetricFamily; 3] {

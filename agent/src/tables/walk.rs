@@ -3,6 +3,8 @@
 //! `explain` shows it; the tests of `diff` judge by it. Each step reads one map, so that a test can
 //! change the maps between two steps.
 
+use std::collections::BTreeSet;
+
 use udplb_abi::{
     NONE,
     address::{Address, Family},
@@ -135,7 +137,12 @@ pub enum Choice<'a> {
     /// Any upstream of the balance table: the strategy is random.
     Any,
     /// This one.
-    Upstream(&'a UpstreamSlot),
+    Upstream {
+        /// Where the flow's hash points in the balance table; None: the destination needs no table.
+        position: Option<u32>,
+        /// The upstream there.
+        slot: &'a UpstreamSlot,
+    },
 }
 
 /// Which upstream `destination` chooses for `flow`.
@@ -154,22 +161,45 @@ pub fn choose<'a>(tables: &'a Tables, destination: &Destination, flow: &Flow) ->
     if count == 0 {
         return Choice::NoUpstream;
     }
-    let index = if slots == 0 {
-        Some(table)
+    let (position, index) = if slots == 0 {
+        (None, Some(table))
     } else {
         let Some(strategy) = strategy(destination.strategy) else {
             return Choice::Any;
         };
         let position = hash::index(hash::flow(strategy, flow), slots);
         let entries = tables.balance.get(table, slots).map(BalanceTable::entries);
-        entries
-            .and_then(|entries| entries.get(position as usize))
-            .copied()
-            .map(u32::from)
+        let entry = entries.and_then(|entries| entries.get(position as usize));
+        (Some(position), entry.copied().map(u32::from))
     };
     index
         .and_then(|index| tables.upstreams.get(&first.saturating_add(index)))
-        .map_or(Choice::NoUpstream, Choice::Upstream)
+        .map_or(Choice::NoUpstream, |slot| Choice::Upstream {
+            position,
+            slot,
+        })
+}
+
+/// Every upstream that a destination can choose in one family: those that its table names.
+#[must_use]
+pub fn choices(tables: &Tables, balance: Balance) -> Vec<&UpstreamSlot> {
+    let indexes: BTreeSet<u32> = match (balance.count, balance.slots) {
+        (0, _) => BTreeSet::new(),
+        (_, 0) => BTreeSet::from([balance.table]),
+        (_, slots) => {
+            let table = tables.balance.get(balance.table, slots);
+            let entries = table.map(BalanceTable::entries).into_iter();
+            entries
+                .flat_map(|all| all.iter().map(|&index| index.into()))
+                .collect()
+        }
+    };
+    let slots = indexes
+        .into_iter()
+        .map(|index| balance.first.saturating_add(index));
+    slots
+        .filter_map(|slot| tables.upstreams.get(&slot))
+        .collect()
 }
 
 /// Whether flow sampling takes `flow`; None: each packet is decided alone.
@@ -185,8 +215,9 @@ pub fn is_sampled(destination: &Destination, flow: &Flow) -> Option<bool> {
     }
 }
 
-/// None: random.
-const fn strategy(number: u8) -> Option<Strategy> {
+/// The strategy of this number; None: random.
+#[must_use]
+pub const fn strategy(number: u8) -> Option<Strategy> {
     const SOURCE_PORT: u8 = Strategy::SourcePort as u8;
     const SOURCE_IP_PORT: u8 = Strategy::SourceIpPort as u8;
     const FIVE_TUPLE: u8 = Strategy::FiveTuple as u8;

@@ -15,8 +15,10 @@ use tokio_util::sync::CancellationToken;
 use super::{Decision, Named};
 use crate::{
     facts::InterfaceIndex,
-    kernel::bpf::{Session, TraceError, monotonic},
-    metrics::interface_names,
+    kernel::{
+        bpf::{Session, TraceError, monotonic},
+        interfaces,
+    },
 };
 
 const RENEW: Duration = Duration::from_secs(1);
@@ -152,7 +154,7 @@ impl Named for NamesOf<'_> {
 
     fn interface(&mut self, index: u32) -> String {
         if !self.known.interfaces.contains_key(&index) {
-            self.known.interfaces = interface_names();
+            self.known.interfaces = interfaces::names().0;
         }
         let known = self.known.interfaces.get(&index);
         known.cloned().unwrap_or_else(|| format!("#{index}"))

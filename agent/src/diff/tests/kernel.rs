@@ -153,8 +153,8 @@ impl Kernel {
             .or_default() += 1;
         *self.matched.entry(hit.forward.id).or_default() += 1;
         for destination in in_use(hit.forward) {
-            if let Choice::Upstream(upstream) = walk::choose(&self.tables, destination, &flow) {
-                *self.upstream_counters.entry(upstream.counters).or_default() += 1;
+            if let Choice::Upstream { slot, .. } = walk::choose(&self.tables, destination, &flow) {
+                *self.upstream_counters.entry(slot.counters).or_default() += 1;
                 *self.sent.entry(destination.id).or_default() += 1;
             }
         }

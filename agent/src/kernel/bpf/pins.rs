@@ -191,13 +191,13 @@ impl PinDirectory {
     /// Where TCX links are pinned.
     #[must_use]
     pub fn links(&self) -> PathBuf {
-        self.path.join("links")
+        links_of(&self.path)
     }
 
     /// The pin of an interface's TCX link.
     #[must_use]
     pub fn link(&self, interface: u32) -> PathBuf {
-        self.links().join(format!("ingress-{interface}"))
+        link_of(&self.path, interface)
     }
 
     /// Removes every pin, of older layouts too, and the folders.
@@ -227,6 +227,15 @@ pub(super) const fn name(map: &str) -> &str {
         [b'.', ..] => "TRACE",
         _ => map,
     }
+}
+
+fn links_of(pin_directory: &Path) -> PathBuf {
+    pin_directory.join("links")
+}
+
+/// The pin of an interface's TCX link below a pin directory, for readers that take no lock.
+pub(super) fn link_of(pin_directory: &Path, interface: u32) -> PathBuf {
+    links_of(pin_directory).join(format!("ingress-{interface}"))
 }
 
 /// The interface whose link is pinned at a path that [`PinDirectory::link`] made.

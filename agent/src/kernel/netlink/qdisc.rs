@@ -34,29 +34,68 @@ pub async fn has_clsact(interface: InterfaceIndex) -> Result<bool, Error> {
     }))
 }
 
+/// A filter at the ingress of clsact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// `bpf`, `u32`, `flower` and so on.
+    pub kind: String,
+    /// What `tc` calls pref; filters of smaller ones come first.
+    pub priority: u16,
+    /// What tells filters of one priority apart.
+    pub handle: u32,
+    /// The program of a `bpf` filter.
+    pub program: Option<u32>,
+    /// The name of a `bpf` filter.
+    pub name: Option<String>,
+}
+
 /// The program that a filter at the ingress of clsact runs, by the filter's priority and handle.
 pub async fn ingress_program(
     interface: InterfaceIndex,
     priority: u16,
     handle: u32,
 ) -> Result<Option<u32>, Error> {
+    let filters = ingress_filters(interface).await?;
+    let mut asked_for = filters
+        .into_iter()
+        .filter(|filter| filter.handle == handle && filter.priority == priority);
+    Ok(asked_for.find_map(|filter| filter.program))
+}
+
+/// Every filter at the ingress of clsact, in the order in which they see a packet.
+pub async fn ingress_filters(interface: InterfaceIndex) -> Result<Vec<Filter>, Error> {
     let filters = filters(&mut Conversation::open()?, interface, INGRESS).await?;
-    let is_asked_for = |filter: &&TcMessage| {
-        u32::from(filter.header.handle) == handle && filter.header.info >> 16 == u32::from(priority)
+    let mut filters: Vec<_> = filters.iter().map(decode).collect();
+    filters.sort_by_key(|filter| filter.priority);
+    Ok(filters)
+}
+
+fn decode(message: &TcMessage) -> Filter {
+    let mut filter = Filter {
+        kind: String::new(),
+        priority: u16::try_from(message.header.info >> 16).unwrap_or_default(),
+        handle: message.header.handle.into(),
+        program: None,
+        name: None,
     };
-    let options = filters.iter().filter(is_asked_for).flat_map(|filter| {
-        filter
-            .attributes
-            .iter()
-            .filter_map(|attribute| match attribute {
-                TcAttribute::Options(options) => Some(options),
-                _ => None,
-            })
-    });
-    Ok(options.flatten().find_map(|option| match option {
-        TcOption::Bpf(TcFilterBpfOption::ProgId(id)) => Some(*id),
-        _ => None,
-    }))
+    for attribute in &message.attributes {
+        match attribute {
+            TcAttribute::Kind(kind) => filter.kind.clone_from(kind),
+            TcAttribute::Options(options) => {
+                for option in options {
+                    match option {
+                        TcOption::Bpf(TcFilterBpfOption::ProgId(id)) => filter.program = Some(*id),
+                        TcOption::Bpf(TcFilterBpfOption::ProgName(name)) => {
+                            filter.name = Some(name.clone());
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    filter
 }
 
 /// Removes the clsact qdisc unless somebody's filter hangs on it.

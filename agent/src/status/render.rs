@@ -1,18 +1,13 @@
 //! `status` for people: a table for the interfaces, then one for each forward. **pure**
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::{collections::BTreeMap, fmt};
 
 use super::{Destination, Forward, NextHop, Status, UpstreamStatus};
-
-/// Words of a list that are shown before "and N more".
-const LIST: usize = 8;
+use crate::text::{Table, list};
 
 impl fmt::Display for Status {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut table = Table::new(&["INTERFACE", "HOOK", "LET GO"]);
+        let mut table = Table::new(["INTERFACE", "HOOK", "LET GO"]);
         for attachment in &self.attachments {
             table.push([
                 attachment.interface.clone(),
@@ -55,7 +50,7 @@ impl fmt::Display for Forward {
                 list(listeners().map(|one| &one.interface)),
             )?;
         }
-        let mut table = Table::new(&["DESTINATION", "UPSTREAM", "NEXT HOP", "STATE", "SENT"]);
+        let mut table = Table::new(["DESTINATION", "UPSTREAM", "NEXT HOP", "STATE", "SENT"]);
         for destination in &self.destinations {
             rows(destination, &mut table);
         }
@@ -125,56 +120,6 @@ fn counts(counters: &BTreeMap<&'static str, u64>) -> String {
         NOTHING.to_owned()
     } else {
         words.join(", ")
-    }
-}
-
-/// Each word once, and not too many.
-fn list<'a>(words: impl Iterator<Item = &'a String>) -> String {
-    let mut seen = BTreeSet::new();
-    let distinct: Vec<&str> = words
-        .filter(|word| seen.insert(*word))
-        .map(String::as_str)
-        .collect();
-    let shown = distinct.iter().take(LIST).copied().collect::<Vec<_>>();
-    let text = shown.join(", ");
-    match distinct.len().saturating_sub(LIST) {
-        0 => text,
-        more => format!("{text} and {more} more"),
-    }
-}
-
-/// Rows of equal columns, each as wide as its widest cell.
-struct Table<const COLUMNS: usize> {
-    rows: Vec<[String; COLUMNS]>,
-}
-
-impl<const COLUMNS: usize> Table<COLUMNS> {
-    fn new(titles: &[&str; COLUMNS]) -> Self {
-        Self {
-            rows: vec![titles.map(str::to_owned)],
-        }
-    }
-
-    fn push(&mut self, row: [String; COLUMNS]) {
-        self.rows.push(row);
-    }
-
-    fn write(&self, formatter: &mut fmt::Formatter<'_>, indent: &str) -> fmt::Result {
-        let mut widths = [0; COLUMNS];
-        for row in &self.rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = cell.chars().count().max(*width);
-            }
-        }
-        for row in &self.rows {
-            let cells: Vec<_> = row
-                .iter()
-                .zip(widths)
-                .map(|(cell, width)| format!("{cell:width$}"))
-                .collect();
-            writeln!(formatter, "{indent}{}", cells.join("  ").trim_end())?;
-        }
-        Ok(())
     }
 }
 
