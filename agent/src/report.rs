@@ -6,13 +6,17 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use udplb_abi::{
-    address,
+    address::{self, Address},
     counters::{DestinationCounters, Traffic},
     forward::{ACTION_FORWARD, ForwardSlot, UpstreamSlot},
     next_hop::{NextHopSlot, STATE_RESOLVED},
 };
 
-use crate::{desired::prefix::Prefix, facts::InterfaceIndex, tables::Tables};
+use crate::{
+    desired::prefix::Prefix,
+    facts::InterfaceIndex,
+    tables::{Tables, walk},
+};
 
 /// Where counters are read from: sums over all CPUs.
 pub trait Counters {
@@ -67,6 +71,8 @@ pub struct Destination {
     pub retired: Option<Traffic>,
     /// Its upstreams.
     pub upstreams: Vec<Upstream>,
+    /// How it treats packets, in the version in force.
+    pub slot: udplb_abi::forward::Destination,
 }
 
 /// An upstream.
@@ -74,8 +80,12 @@ pub struct Destination {
 pub struct Upstream {
     /// `address:port`; the address alone where the port is the packet's own.
     pub label: String,
+    /// Its address.
+    pub address: Address,
     /// 1–256.
     pub weight: u16,
+    /// Whether packets can choose it: the version in force has it, and its balance table names it.
+    pub chosen: bool,
     /// How copies leave.
     pub next_hop: Option<NextHopSlot>,
     /// What was sent.
@@ -168,6 +178,12 @@ fn destinations<C: Counters>(
                 let _present = upstreams.entry((slot.address, slot.port)).or_insert(*slot);
             }
         }
+        let chosen: BTreeSet<_> = destination
+            .balance
+            .into_iter()
+            .flat_map(|balance| walk::choices(tables, balance))
+            .map(|slot| (slot.address, slot.port))
+            .collect();
         let name = name
             .strip_prefix(forward)
             .and_then(|rest| rest.strip_prefix('/'))
@@ -181,9 +197,10 @@ fn destinations<C: Counters>(
                 .then(|| counters.retired(destination.id))
                 .transpose()?,
             upstreams: upstreams
-                .into_values()
-                .map(|slot| upstream(tables, counters, &slot))
+                .into_iter()
+                .map(|(key, slot)| upstream(tables, counters, &slot, chosen.contains(&key)))
                 .collect::<Result<_, _>>()?,
+            slot: destination,
         });
     }
     Ok(found)
@@ -193,10 +210,13 @@ fn upstream<C: Counters>(
     tables: &Tables,
     counters: &C,
     slot: &UpstreamSlot,
+    chosen: bool,
 ) -> Result<Upstream, C::Error> {
     Ok(Upstream {
         label: label(slot),
+        address: slot.address,
         weight: slot.weight,
+        chosen,
         next_hop: tables.next_hops.get(&slot.next_hop).copied(),
         sent: counters.upstream(slot.counters)?,
     })

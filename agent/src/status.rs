@@ -1,30 +1,58 @@
-//! What runs, as `status` shows it. **IO**: reads the pinned maps, whether or not an agent runs.
+//! What runs, as `status` shows it. **pure**: `read` has the effects.
 
+mod read;
 mod render;
+mod reverse_path;
+#[cfg(test)]
+mod tests;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use serde::Serialize;
 use udplb_abi::{
     address,
-    counters::{DropReason, UnmatchedReason},
+    counters::{DropReason, InterfaceCounters, UnmatchedReason},
+    forward::ADDRESS_REWRITE,
     next_hop::{NextHopSlot, STATE_RESOLVED},
-    record::HOOK_TCX,
+    record::{self, HOOK_TCX},
 };
 
 use crate::{
-    facts::Facts,
-    kernel::{
-        bpf::{Maps, ReadError},
-        interfaces,
-    },
+    facts::InterfaceIndex,
+    kernel::{bpf::occupants::Occupant as Found, netlink::Entry},
     report::{self, Upstream},
+    tables::{Tables, skew, walk},
     text::{self, Names},
 };
+pub use read::StatusError;
+pub use reverse_path::{ReversePath, Verdict};
+
+/// Version of the JSON shape.
+pub const VERSION: u32 = 1;
+
+/// What is known of the host beside the maps.
+#[derive(Debug, Default)]
+pub struct Host {
+    /// Names of interfaces.
+    pub names: Names,
+    /// What each interface let go.
+    pub unmatched: BTreeMap<InterfaceIndex, InterfaceCounters>,
+    /// Where we were attached, and what is on those hooks.
+    pub hooks: BTreeMap<InterfaceIndex, (record::Attachment, Vec<Found>)>,
+    /// Neighbour entries that copies go to.
+    pub neighbours: BTreeMap<(InterfaceIndex, IpAddr), Entry>,
+    /// Reverse-path filters in force.
+    pub rp_filters: BTreeMap<InterfaceIndex, u8>,
+}
 
 /// Everything that `status` shows.
 #[derive(Debug, Serialize)]
 pub struct Status {
+    /// Of the JSON shape.
+    pub version: u32,
     /// Where our program sits.
     pub attachments: Vec<Attachment>,
     /// What it does there.
@@ -33,16 +61,40 @@ pub struct Status {
 
 /// An interface that our program sits on.
 #[derive(Debug, Serialize)]
-#[expect(missing_docs, reason = "fields are the words that users read")]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "docs/json.md says what each field is")]
 pub struct Attachment {
     pub interface: String,
     pub hook: &'static str,
+    /// False: somebody took it off.
+    pub attached: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rp_filter: Option<&'static str>,
+    /// In the order in which they see a packet.
+    pub on_hook: Vec<Occupant>,
     pub unmatched: BTreeMap<&'static str, u64>,
+}
+
+/// A program or filter on the hook.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "docs/json.md says what each field is")]
+pub struct Occupant {
+    pub hook: &'static str,
+    pub ours: bool,
+    pub kind: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handle: Option<String>,
 }
 
 /// A forward.
 #[derive(Debug, Serialize)]
-#[expect(missing_docs, reason = "fields are the words that users read")]
+#[expect(missing_docs, reason = "docs/json.md says what each field is")]
 pub struct Forward {
     pub namespace: String,
     pub name: String,
@@ -54,7 +106,7 @@ pub struct Forward {
 
 /// An interface and an address that a forward listens on.
 #[derive(Debug, Serialize)]
-#[expect(missing_docs, reason = "fields are the words that users read")]
+#[expect(missing_docs, reason = "docs/json.md says what each field is")]
 pub struct Listener {
     pub interface: String,
     pub address: String,
@@ -64,9 +116,15 @@ pub struct Listener {
 /// A destination.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(missing_docs, reason = "fields are the words that users read")]
+#[expect(missing_docs, reason = "docs/json.md says what each field is")]
 pub struct Destination {
     pub name: String,
+    pub strategy: &'static str,
+    pub source_address: &'static str,
+    /// Balance tables, one for each family that needs one.
+    pub tables: Vec<Table>,
+    /// Where the source is kept.
+    pub reverse_path: Vec<ReversePath>,
     pub upstreams: Vec<UpstreamStatus>,
     /// Sent to upstreams that have left.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,14 +134,26 @@ pub struct Destination {
     pub dropped: BTreeMap<&'static str, u64>,
 }
 
+/// A balance table.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "docs/json.md says what each field is")]
+pub struct Table {
+    pub family: &'static str,
+    pub slots: u32,
+    pub upstreams: usize,
+    pub skew: f64,
+}
+
 /// An upstream.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(missing_docs, reason = "fields are the words that users read")]
+#[expect(missing_docs, reason = "docs/json.md says what each field is")]
 pub struct UpstreamStatus {
     pub upstream: String,
     pub weight: u16,
     pub reachable: bool,
+    /// Whether packets can choose it.
+    pub chosen: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_hop: Option<NextHop>,
     pub sent: Traffic,
@@ -91,18 +161,34 @@ pub struct UpstreamStatus {
 
 /// How copies leave.
 #[derive(Debug, Serialize)]
-#[expect(missing_docs, reason = "fields are the words that users read")]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "docs/json.md says what each field is")]
 pub struct NextHop {
     pub interface: String,
     pub neighbour: String,
     pub mac: String,
     pub state: &'static str,
     pub mtu: u32,
+    /// Whether a router is next.
+    #[serde(skip)]
+    pub is_gateway: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entry: Option<NeighbourEntry>,
+}
+
+/// The kernel's neighbour entry.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "docs/json.md says what each field is")]
+pub struct NeighbourEntry {
+    pub state: &'static str,
+    pub confirmed_seconds: u32,
+    pub updated_seconds: u32,
 }
 
 /// Packets and bytes.
 #[derive(Clone, Copy, Debug, Serialize)]
-#[expect(missing_docs, reason = "fields are the words that users read")]
+#[expect(missing_docs, reason = "docs/json.md says what each field is")]
 pub struct Traffic {
     pub packets: u64,
     pub bytes: u64,
@@ -116,71 +202,137 @@ impl From<udplb_abi::counters::Traffic> for Traffic {
 }
 
 impl Status {
-    /// Reads the maps.
-    pub fn read(maps: &Maps) -> Result<Self, ReadError> {
-        let names = interfaces::names();
-        let mut unmatched: BTreeMap<_, _> = maps.interfaces()?.into_iter().collect();
-        let mut attachments: Vec<Attachment> = maps
-            .attachments()?
-            .into_iter()
-            .map(|(interface, record)| {
-                let counters = unmatched.remove(&interface).unwrap_or_default();
-                let reasons = UnmatchedReason::ALL.map(UnmatchedReason::label);
-                Attachment {
-                    interface: names.of(interface),
-                    hook: if record.hook == HOOK_TCX {
-                        "tcx"
-                    } else {
-                        "clsact"
-                    },
-                    unmatched: reasons.into_iter().zip(counters.unmatched).collect(),
-                }
-            })
+    /// Puts together what was read.
+    #[must_use]
+    pub fn new(tables: &Tables, forwards: Vec<report::Forward>, host: &Host) -> Self {
+        let hooks = host.hooks.iter();
+        let mut attachments: Vec<_> = hooks
+            .map(|(&interface, (record, found))| Attachment::new(interface, *record, found, host))
             .collect();
         attachments.sort_by(|a, b| a.interface.cmp(&b.interface));
-        let tables = maps.read(&Facts::default())?;
-        let forwards = report::forwards(&tables, maps)?;
-        Ok(Self {
+        Self {
+            version: VERSION,
             attachments,
             forwards: forwards
                 .into_iter()
-                .map(|forward| Forward::new(forward, &names))
+                .map(|forward| Forward::new(tables, forward, host))
                 .collect(),
-        })
+        }
+    }
+}
+
+impl Attachment {
+    fn new(
+        interface: InterfaceIndex,
+        record: record::Attachment,
+        found: &[Found],
+        host: &Host,
+    ) -> Self {
+        let counters = host.unmatched.get(&interface).copied().unwrap_or_default();
+        let reasons = UnmatchedReason::ALL.map(UnmatchedReason::label);
+        Self {
+            interface: host.names.of(interface),
+            hook: if record.hook == HOOK_TCX {
+                "tcx"
+            } else {
+                "clsact"
+            },
+            attached: found.iter().any(Found::is_ours),
+            rp_filter: host.rp_filters.get(&interface).map(|value| match value {
+                0 => "off",
+                1 => "strict",
+                _ => "loose",
+            }),
+            on_hook: found.iter().map(Occupant::new).collect(),
+            unmatched: reasons.into_iter().zip(counters.unmatched).collect(),
+        }
+    }
+}
+
+impl Occupant {
+    fn new(found: &Found) -> Self {
+        match found {
+            Found::Tcx {
+                program,
+                name,
+                ours,
+            } => Self {
+                hook: "tcx",
+                ours: *ours,
+                kind: "bpf".to_owned(),
+                program: Some(*program),
+                name: Some(name.clone()).filter(|name| !name.is_empty()),
+                priority: None,
+                handle: None,
+            },
+            Found::Clsact { filter, ours } => Self {
+                hook: "clsact",
+                ours: *ours,
+                kind: filter.kind.clone(),
+                program: filter.program,
+                name: filter.name.clone(),
+                priority: Some(filter.priority),
+                handle: Some(format!("{:#x}", filter.handle)),
+            },
+        }
     }
 }
 
 impl Forward {
-    fn new(forward: report::Forward, names: &Names) -> Self {
+    fn new(tables: &Tables, forward: report::Forward, host: &Host) -> Self {
+        let listening: BTreeSet<_> = forward.listeners.iter().map(|one| one.interface).collect();
         let listener = |listener: report::Listener| Listener {
-            interface: names.of(listener.interface),
+            interface: host.names.of(listener.interface),
             address: listener.prefix.to_string(),
             ports: listener.ports.into_iter().map(text::ports).collect(),
         };
+        let destinations = forward.destinations.into_iter();
         Self {
             namespace: forward.namespace,
             name: forward.name,
             action: if forward.consumes { "Forward" } else { "Clone" },
             listeners: forward.listeners.into_iter().map(listener).collect(),
             matched: forward.matched.into(),
-            destinations: forward
-                .destinations
-                .into_iter()
-                .map(|destination| Destination::new(destination, names))
+            destinations: destinations
+                .map(|destination| Destination::new(tables, destination, &listening, host))
                 .collect(),
         }
     }
 }
 
 impl Destination {
-    fn new(destination: report::Destination, names: &Names) -> Self {
+    fn new(
+        tables: &Tables,
+        destination: report::Destination,
+        listening: &BTreeSet<InterfaceIndex>,
+        host: &Host,
+    ) -> Self {
         let reasons = DropReason::ALL.map(DropReason::label);
+        let rewrites = destination.slot.source_address == ADDRESS_REWRITE;
+        let upstreams = &destination.upstreams;
+        let reverse_path = if rewrites {
+            Vec::new()
+        } else {
+            reverse_path::all(upstreams, listening, &host.names)
+        };
+        let balances = ["IPv4", "IPv6"].into_iter().zip(destination.slot.balance);
         Self {
             name: destination.name,
-            upstreams: destination
-                .upstreams
-                .into_iter()
-                .map(|upstream| UpstreamStatus::new(upstream, names))
+            strategy: text::strategy(walk::strategy(destination.slot.strategy)),
+            source_address: if rewrites { "Rewrite" } else { "Preserve" },
+            tables: balances
+                .filter_map(|(family, balance)| Some((family, skew::of(tables, balance)?)))
+                .map(|(family, found)| Table {
+                    family,
+                    slots: found.slots,
+                    upstreams: found.upstreams,
+                    skew: found.skew,
+                })
+                .collect(),
+            reverse_path,
+            upstreams: upstreams
+                .iter()
+                .map(|upstream| UpstreamStatus::new(upstream, host))
                 .collect(),
             retired: destination.retired.map(Traffic::from),
             sampled_out: destination.counters.sampled_out,
@@ -194,22 +346,28 @@ impl Destination {
 }
 
 impl UpstreamStatus {
-    fn new(upstream: Upstream, names: &Names) -> Self {
+    fn new(upstream: &Upstream, host: &Host) -> Self {
         Self {
             reachable: upstream.is_reachable(),
-            upstream: upstream.label,
+            chosen: upstream.chosen,
+            upstream: upstream.label.clone(),
             weight: upstream.weight,
-            next_hop: upstream.next_hop.map(|slot| NextHop::new(&slot, names)),
+            next_hop: upstream.next_hop.map(|slot| NextHop {
+                is_gateway: slot.neighbour != upstream.address,
+                ..NextHop::new(&slot, host)
+            }),
             sent: upstream.sent.into(),
         }
     }
 }
 
 impl NextHop {
-    fn new(slot: &NextHopSlot, names: &Names) -> Self {
+    fn new(slot: &NextHopSlot, host: &Host) -> Self {
+        let neighbour = address::to_ip(slot.neighbour);
+        let entry = host.neighbours.get(&(slot.interface, neighbour));
         Self {
-            interface: names.of(slot.interface),
-            neighbour: address::to_ip(slot.neighbour).to_string(),
+            interface: host.names.of(slot.interface),
+            neighbour: neighbour.to_string(),
             mac: text::mac(slot.destination_mac),
             state: if slot.state == STATE_RESOLVED {
                 "resolved"
@@ -217,6 +375,12 @@ impl NextHop {
                 "unresolved"
             },
             mtu: slot.mtu,
+            is_gateway: false,
+            entry: entry.map(|entry| NeighbourEntry {
+                state: entry.state,
+                confirmed_seconds: entry.confirmed,
+                updated_seconds: entry.updated,
+            }),
         }
     }
 }

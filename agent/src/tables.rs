@@ -6,6 +6,7 @@
 mod apply;
 pub mod balance;
 pub mod capacity;
+pub mod skew;
 pub mod usage;
 pub mod walk;
 

@@ -5,6 +5,8 @@ use std::{
     fmt,
 };
 
+use udplb_abi::hash::Strategy;
+
 use crate::facts::InterfaceIndex;
 
 /// Words of a list that are shown before "and N more".
@@ -38,6 +40,18 @@ pub fn ports((first, last): (u16, u16)) -> String {
         first.to_string()
     } else {
         format!("{first}-{last}")
+    }
+}
+
+/// A strategy as people write it; None: random.
+#[must_use]
+pub const fn strategy(strategy: Option<Strategy>) -> &'static str {
+    match strategy {
+        Some(Strategy::SourceIp) => "SourceIP",
+        Some(Strategy::SourcePort) => "SourcePort",
+        Some(Strategy::SourceIpPort) => "SourceIPPort",
+        Some(Strategy::FiveTuple) => "FiveTuple",
+        Some(Strategy::Random) | None => "Random",
     }
 }
 

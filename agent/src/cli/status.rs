@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 
 use clap::Args;
 
-use super::{Output, Pins};
+use super::{Output, Pins, runtime};
 use crate::{
     kernel::bpf::Maps,
     preflight::{self, privilege::Capability},
@@ -28,7 +28,8 @@ pub(super) struct Status {
 impl Status {
     pub(super) fn execute(self) -> anyhow::Result<()> {
         preflight::need("status", &[Capability::Bpf, Capability::NetAdmin])?;
-        let report = Report::read(&Maps::open(&self.pins.pin_dir)?)?;
+        let maps = Maps::open(&self.pins.pin_dir)?;
+        let report = runtime()?.block_on(Report::read(&maps, &self.pins.pin_dir))?;
         let mut out = io::stdout().lock();
         match self.output {
             Output::Text => write!(out, "{report}")?,

@@ -47,7 +47,7 @@ fn one(met: &Met<'_>, slot: &Slot) -> Destination {
     let mut destination = Destination {
         name: name.rsplit('/').next().unwrap_or(name).to_owned(),
         outcome: Outcome::Depends,
-        strategy: label(strategy),
+        strategy: text::strategy(Some(strategy)),
         source_address: keeps(slot.source_address),
         destination_address: keeps(slot.destination_address),
         sampling: sampling(met, slot),
@@ -171,7 +171,7 @@ fn choose<'a>(
 ) -> (Vec<&'a UpstreamSlot>, Option<u32>) {
     let needs_port = !matches!(strategy, Strategy::SourceIp | Strategy::Random);
     if balance.slots > 0 && needs_port && met.question.source_port.is_none() {
-        let strategy = label(strategy);
+        let strategy = text::strategy(Some(strategy));
         destination.conditions.push(format!(
             "strategy {strategy} needs the source's port: write it to know which upstream"
         ));
@@ -306,14 +306,4 @@ fn flow(met: &Met<'_>) -> Flow {
 
 fn family(met: &Met<'_>) -> Family {
     family_of(&super::packet(met.question).destination)
-}
-
-const fn label(strategy: Strategy) -> &'static str {
-    match strategy {
-        Strategy::SourceIp => "SourceIP",
-        Strategy::SourcePort => "SourcePort",
-        Strategy::SourceIpPort => "SourceIPPort",
-        Strategy::FiveTuple => "FiveTuple",
-        Strategy::Random => "Random",
-    }
 }

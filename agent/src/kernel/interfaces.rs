@@ -1,7 +1,8 @@
-//! The host's interfaces as commands ask for them once: names, broadcast addresses. **IO**
+//! The host's interfaces as commands ask for them once: names, broadcast addresses, reverse-path filters. **IO**
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     net::{IpAddr, Ipv4Addr},
 };
 
@@ -34,6 +35,18 @@ pub fn broadcasts(interface: &str) -> BTreeSet<IpAddr> {
         (net.prefix_len() < 31).then(|| net.broadcast().into())
     })
     .collect()
+}
+
+/// Whether the stack checks that it would answer the sources of an interface's packets over the same
+/// interface: the larger of the setting for all and its own counts (ip-sysctl, `rp_filter`). None where
+/// the host has no such setting.
+#[must_use]
+pub fn rp_filter(interface: &str) -> Option<u8> {
+    let read = |name: &str| {
+        let path = format!("/proc/sys/net/ipv4/conf/{name}/rp_filter");
+        fs::read_to_string(path).ok()?.trim().parse::<u8>().ok()
+    };
+    Some(read("all")?.max(read(interface)?))
 }
 
 fn v4(address: SockaddrStorage) -> Option<Ipv4Addr> {

@@ -41,7 +41,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::facts::{Facts, InterfaceIndex};
 
-pub use neighbour::{Origin, Outcome, knows_managed, release};
+pub use neighbour::{Entry, Origin, Outcome, entries, knows_managed, release};
 
 /// Bytes of events that the kernel keeps for us while we are busy; taken only when needed.
 const RECEIVE_BUFFER: usize = 4 << 20;

@@ -1,27 +1,77 @@
-//! `status` for people: a table for the interfaces, then one for each forward. **pure**
+//! `status` for people: a table for the interfaces, then each forward with a table for each destination. **pure**
 
 use std::{collections::BTreeMap, fmt};
 
-use super::{Destination, Forward, NextHop, Status, UpstreamStatus};
-use crate::text::{Table, list};
+use super::{Attachment, Destination, Forward, NextHop, Occupant, Status, UpstreamStatus};
+use crate::text::{Table, list, paragraph};
+
+const NOTHING: &str = "-";
 
 impl fmt::Display for Status {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut table = Table::new(["INTERFACE", "HOOK", "LET GO"]);
+        let mut table = Table::new(["INTERFACE", "HOOK", "RP_FILTER", "LET GO"]);
         for attachment in &self.attachments {
             table.push([
                 attachment.interface.clone(),
                 attachment.hook.to_owned(),
+                attachment.rp_filter.unwrap_or(NOTHING).to_owned(),
                 counts(&attachment.unmatched),
             ]);
         }
         table.write(formatter, "")?;
+        for attachment in &self.attachments {
+            hook(formatter, attachment)?;
+        }
         for forward in &self.forwards {
             writeln!(formatter)?;
             forward.fmt(formatter)?;
         }
         Ok(())
     }
+}
+
+/// What else is on the hook, or that we are not on it any more.
+fn hook(formatter: &mut fmt::Formatter<'_>, attachment: &Attachment) -> fmt::Result {
+    let Attachment {
+        interface,
+        attached,
+        on_hook,
+        ..
+    } = attachment;
+    if !attached {
+        let text = "our program is not on the hook any more: a running agent puts it back";
+        paragraph(formatter, &format!("  {interface}: "), text)?;
+    }
+    if on_hook.iter().any(|one| !one.ours) {
+        let words: Vec<_> = on_hook.iter().map(occupant).collect();
+        let text = format!("on the hook, in this order: {}", words.join(", "));
+        paragraph(formatter, &format!("  {interface}: "), &text)?;
+    }
+    Ok(())
+}
+
+fn occupant(occupant: &Occupant) -> String {
+    let Occupant {
+        hook,
+        ours,
+        kind,
+        program,
+        name,
+        priority,
+        handle,
+    } = occupant;
+    if *ours {
+        return "udplb".to_owned();
+    }
+    let words = [
+        Some((*hook).to_owned()),
+        (*hook == "clsact").then(|| kind.clone()),
+        name.clone(),
+        program.map(|id| format!("program {id}")),
+        priority.map(|priority| format!("pref {priority}")),
+        handle.as_ref().map(|handle| format!("handle {handle}")),
+    ];
+    words.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 impl fmt::Display for Forward {
@@ -38,77 +88,113 @@ impl fmt::Display for Forward {
             formatter,
             "{namespace}/{name}: {action}, matched {packets} packets, {bytes} bytes"
         )?;
-        if self.listeners.is_empty() {
-            writeln!(formatter, "  listens nowhere")?;
+        let listeners = || self.listeners.iter();
+        let text = if self.listeners.is_empty() {
+            "listens nowhere".to_owned()
         } else {
-            let listeners = || self.listeners.iter();
-            writeln!(
-                formatter,
-                "  ports {} of {} on {}",
+            format!(
+                "ports {} of {} on {}",
                 list(listeners().flat_map(|one| one.ports.iter())),
                 list(listeners().map(|one| &one.address)),
                 list(listeners().map(|one| &one.interface)),
-            )?;
-        }
-        let mut table = Table::new(["DESTINATION", "UPSTREAM", "NEXT HOP", "STATE", "SENT"]);
-        for destination in &self.destinations {
-            rows(destination, &mut table);
-        }
-        table.write(formatter, "  ")?;
-        for destination in &self.destinations {
-            let mut others = destination.dropped.clone();
-            let _ = others.insert("sampled_out", destination.sampled_out);
-            let _ = others.insert("passed", destination.passed);
-            let text = counts(&others);
-            if text != NOTHING {
-                writeln!(formatter, "  {} did not send: {text}", destination.name)?;
-            }
-        }
-        Ok(())
+            )
+        };
+        paragraph(formatter, "  ", &text)?;
+        self.destinations
+            .iter()
+            .try_for_each(|destination| destination.fmt(formatter))
     }
 }
 
-fn rows(destination: &Destination, table: &mut Table<5>) {
-    let name = &destination.name;
-    for upstream in &destination.upstreams {
-        table.push([
-            name.clone(),
-            upstream.upstream.clone(),
-            upstream
-                .next_hop
-                .as_ref()
-                .map_or_else(|| NOTHING.to_owned(), next_hop),
-            state(upstream).to_owned(),
-            upstream.sent.packets.to_string(),
-        ]);
-    }
-    if let Some(retired) = destination.retired {
-        let [nothing, state] = [NOTHING, "gone"].map(str::to_owned);
-        let upstream = "earlier upstreams".to_owned();
-        let sent = retired.packets.to_string();
-        table.push([name.clone(), upstream, nothing, state, sent]);
+impl fmt::Display for Destination {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut about = vec![self.strategy.to_owned()];
+        about.extend(self.tables.iter().map(|table| {
+            let super::Table {
+                family,
+                slots,
+                skew,
+                ..
+            } = table;
+            format!("{family} table of {slots} slots with skew {skew:.3}")
+        }));
+        paragraph(formatter, &format!("  {}: ", self.name), &about.join(", "))?;
+        let mut table = Table::new(["UPSTREAM", "NEXT HOP", "NEIGHBOUR", "SENT"]);
+        for upstream in &self.upstreams {
+            table.push([
+                upstream.upstream.clone(),
+                upstream
+                    .next_hop
+                    .as_ref()
+                    .map_or_else(|| NOTHING.to_owned(), next_hop),
+                state(upstream),
+                upstream.sent.packets.to_string(),
+            ]);
+        }
+        if let Some(retired) = self.retired {
+            let sent = retired.packets.to_string();
+            let [upstream, nothing, state] =
+                ["earlier upstreams", NOTHING, "gone"].map(str::to_owned);
+            table.push([upstream, nothing, state, sent]);
+        }
+        table.write(formatter, "    ")?;
+        let mut others = self.dropped.clone();
+        let _ = others.insert("sampled_out", self.sampled_out);
+        let _ = others.insert("passed", self.passed);
+        let text = counts(&others);
+        if text != NOTHING {
+            paragraph(formatter, "    did not send: ", &text)?;
+        }
+        self.reverse_path
+            .iter()
+            .try_for_each(|path| paragraph(formatter, "    ", &path.text))
     }
 }
 
+/// The interface, and the router where one is next.
 fn next_hop(next_hop: &NextHop) -> String {
     let NextHop {
         interface,
         neighbour,
-        mac,
+        is_gateway,
         ..
     } = next_hop;
-    format!("{neighbour} ({mac}) on {interface}")
-}
-
-const fn state(upstream: &UpstreamStatus) -> &'static str {
-    match &upstream.next_hop {
-        None => "no route",
-        Some(_) if upstream.reachable => "reachable",
-        Some(_) => "unresolved",
+    if *is_gateway {
+        format!("{interface} {neighbour}")
+    } else {
+        interface.clone()
     }
 }
 
-const NOTHING: &str = "-";
+/// The neighbour's state as the kernel has it, and for how long.
+fn state(upstream: &UpstreamStatus) -> String {
+    let Some(hop) = &upstream.next_hop else {
+        return "no route".to_owned();
+    };
+    let state = match &hop.entry {
+        None => hop.state.to_owned(),
+        Some(entry) if matches!(entry.state, "PERMANENT" | "NOARP") => entry.state.to_owned(),
+        Some(entry) if upstream.reachable => {
+            format!("{} {}", entry.state, age(entry.confirmed_seconds))
+        }
+        Some(entry) => format!("{} {}", entry.state, age(entry.updated_seconds)),
+    };
+    if upstream.chosen {
+        state
+    } else {
+        format!("{state}, unused")
+    }
+}
+
+/// A time in its largest unit.
+fn age(seconds: u32) -> String {
+    match seconds {
+        0..120 => format!("{seconds}s"),
+        120..7_200 => format!("{}m", seconds / 60),
+        7_200..172_800 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
 
 /// Counters that are not zero.
 fn counts(counters: &BTreeMap<&'static str, u64>) -> String {
@@ -120,87 +206,5 @@ fn counts(counters: &BTreeMap<&'static str, u64>) -> String {
         NOTHING.to_owned()
     } else {
         words.join(", ")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::{Attachment, Listener, Traffic};
-    use super::*;
-
-    fn upstream(number: u64, next_hop: Option<NextHop>) -> UpstreamStatus {
-        let (packets, bytes) = (number, number * 100);
-        UpstreamStatus {
-            upstream: format!("10.0.{number}.2:5514"),
-            weight: 1,
-            reachable: next_hop.as_ref().is_some_and(|hop| hop.state == "resolved"),
-            next_hop,
-            sent: Traffic { packets, bytes },
-        }
-    }
-
-    fn hop(state: &'static str) -> NextHop {
-        NextHop {
-            interface: "eth1".into(),
-            neighbour: "10.0.2.2".into(),
-            mac: "02:00:00:00:00:01".into(),
-            state,
-            mtu: 1500,
-        }
-    }
-
-    #[test]
-    fn a_person_sees_what_runs() {
-        let listener = |number: usize| Listener {
-            interface: "eth0".into(),
-            address: format!("10.0.1.{number}"),
-            ports: vec!["514".into(), "600-699".into()],
-        };
-        let status = Status {
-            attachments: vec![Attachment {
-                interface: "eth0".into(),
-                hook: "tcx",
-                unmatched: [("fragment", 2), ("malformed", 0)].into(),
-            }],
-            forwards: vec![Forward {
-                namespace: "default".into(),
-                name: "syslog".into(),
-                action: "Clone",
-                listeners: (1..=10).map(listener).collect(),
-                matched: Traffic {
-                    packets: 60,
-                    bytes: 6_000,
-                },
-                destinations: vec![Destination {
-                    name: "siem".into(),
-                    upstreams: vec![
-                        upstream(2, Some(hop("resolved"))),
-                        upstream(30, Some(hop("unresolved"))),
-                        upstream(4, None),
-                    ],
-                    retired: Some(Traffic {
-                        packets: 5,
-                        bytes: 500,
-                    }),
-                    sampled_out: 12,
-                    passed: 0,
-                    dropped: [("no_route", 7), ("no_upstream", 0)].into(),
-                }],
-            }],
-        };
-        let expected = "\
-INTERFACE  HOOK  LET GO
-eth0       tcx   fragment 2
-
-default/syslog: Clone, matched 60 packets, 6000 bytes
-  ports 514, 600-699 of 10.0.1.1, 10.0.1.2, 10.0.1.3, 10.0.1.4, 10.0.1.5, 10.0.1.6, 10.0.1.7, 10.0.1.8 and 2 more on eth0
-  DESTINATION  UPSTREAM           NEXT HOP                              STATE       SENT
-  siem         10.0.2.2:5514      10.0.2.2 (02:00:00:00:00:01) on eth1  reachable   2
-  siem         10.0.30.2:5514     10.0.2.2 (02:00:00:00:00:01) on eth1  unresolved  30
-  siem         10.0.4.2:5514      -                                     no route    4
-  siem         earlier upstreams  -                                     gone        5
-  siem did not send: no_route 7, sampled_out 12
-";
-        assert_eq!(status.to_string(), expected);
     }
 }

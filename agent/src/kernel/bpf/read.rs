@@ -18,6 +18,9 @@ use crate::{
     tables::{Tables, capacity::Capacity},
 };
 
+/// How often the maps are read again where they change while they are read.
+const READ_ATTEMPTS: u32 = 10;
+
 /// Why a map could not be read.
 #[derive(Debug, Error)]
 #[error("failed to read the BPF map {name}")]
@@ -31,13 +34,38 @@ pub struct ReadError {
 
 impl Maps {
     /// The tables that the maps hold. Attachments are those recorded, whether or not they are in place.
+    ///
+    /// An agent may change the maps meanwhile. What it publishes it has written before, so what is reachable
+    /// is read from the roots on, and again where the roots have changed since.
     pub fn read(&self, facts: &Facts) -> Result<Tables, ReadError> {
+        let mut roots = self.roots();
+        for _attempt in 1..READ_ATTEMPTS {
+            let tables = self.read_from(&roots, facts)?;
+            let now = self.roots();
+            if now == roots {
+                return Ok(tables);
+            }
+            roots = now;
+        }
+        self.read_from(&roots, facts)
+    }
+
+    /// `PORTS` and `FORWARDS`.
+    fn roots(&self) -> (Vec<u32>, Vec<u32>) {
+        (self.ports.words(0), self.forwards.copy())
+    }
+
+    fn read_from(
+        &self,
+        (ports, forwards): &(Vec<u32>, Vec<u32>),
+        facts: &Facts,
+    ) -> Result<Tables, ReadError> {
         let prefix =
             |bits: u32, base: u32| u8::try_from(bits.saturating_sub(base)).unwrap_or(u8::MAX);
-        let ports = self.ports.words(0);
+        let forward_slots = self.forward_slots.copy();
         let tables: Vec<u8> = self.tables.copy().into_iter().flatten().collect();
         let snapshot = Snapshot {
-            ports: &ports,
+            ports,
             listeners: all(map::LISTENERS, self.listeners.iter())?,
             prefixes: all(map::PREFIXES, self.prefixes.iter())?
                 .into_iter()
@@ -50,8 +78,8 @@ impl Maps {
                 })
                 .collect(),
             listener_slots: &self.listener_slots.copy(),
-            forwards: &self.forwards.copy(),
-            forward_slots: &self.forward_slots.copy(),
+            forwards,
+            forward_slots: &forward_slots,
             sources: all(map::SOURCES, self.sources.keys())?
                 .into_iter()
                 .map(|key| (key.data(), prefix(key.prefix_len(), SOURCE_KEY_BITS)))

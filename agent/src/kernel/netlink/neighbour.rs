@@ -3,7 +3,10 @@
 //! `NTF_EXT_MANAGED` (kernel 5.16) makes the kernel resolve an entry and probe it for as long as it is
 //! there, as if packets used it. `NDA_PROTOCOL` marks it as ours.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, Ipv4Addr},
+};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::{
@@ -129,6 +132,63 @@ pub async fn release(
             source,
         }),
     }
+}
+
+/// A neighbour entry as `ip -statistics neigh` tells of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its state, in the words of `ip neigh`.
+    pub state: &'static str,
+    /// Seconds since the neighbour was last known to answer.
+    pub confirmed: u32,
+    /// Seconds since the state last changed.
+    pub updated: u32,
+}
+
+/// The entries of neighbours, without those that there are none of.
+pub async fn entries(
+    keys: BTreeSet<(InterfaceIndex, IpAddr)>,
+) -> Result<BTreeMap<(InterfaceIndex, IpAddr), Entry>, Error> {
+    let mut entries = BTreeMap::new();
+    let mut conversation = Conversation::open()?;
+    for (interface, address) in keys {
+        match look(&mut conversation, interface, address).await {
+            Ok(Some(found)) => {
+                let _new = entries.insert((interface, address), describe(&found));
+            }
+            // The interface is gone, or has no neighbours.
+            Ok(None) | Err(Error::Neighbour { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(entries)
+}
+
+fn describe(message: &NeighbourMessage) -> Entry {
+    // In units of USER_HZ, which is 100 on every architecture that Rust knows.
+    const UNITS: u32 = 100;
+    let mut entry = Entry {
+        state: match message.header.state {
+            Nud::Incomplete => "INCOMPLETE",
+            Nud::Reachable => "REACHABLE",
+            Nud::Stale => "STALE",
+            Nud::Delay => "DELAY",
+            Nud::Probe => "PROBE",
+            Nud::Failed => "FAILED",
+            Nud::Noarp => "NOARP",
+            Nud::Permanent => "PERMANENT",
+            _ => "NONE",
+        },
+        confirmed: 0,
+        updated: 0,
+    };
+    for attribute in &message.attributes {
+        if let NeighbourAttribute::CacheInfo(times) = attribute {
+            entry.confirmed = times.confirmed / UNITS;
+            entry.updated = times.updated / UNITS;
+        }
+    }
+    entry
 }
 
 /// The entry as it is now.
