@@ -5,6 +5,7 @@ mod cleanup;
 mod explain;
 mod run;
 mod status;
+mod top;
 mod trace;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -41,6 +42,8 @@ enum Command {
     Run(Run),
     /// Show attachments, upstreams and counters, also while no agent runs
     Status(status::Status),
+    /// Show live rates of forwards, destinations and upstreams
+    Top(top::Top),
     /// Print what becomes of single packets while they come
     Trace(trace::Trace),
     /// Show what becomes of a packet, and why
@@ -77,6 +80,7 @@ impl Cli {
         match self.command.unwrap_or(Command::Run(self.run)) {
             Command::Run(run) => run.execute(),
             Command::Status(status) => status.execute(),
+            Command::Top(top) => top.execute(),
             Command::Trace(trace) => trace.execute(),
             Command::Explain(explain) => explain.execute(),
             Command::Check(check) => check.execute(),
@@ -130,7 +134,7 @@ mod tests {
             let command = cli.find_subcommand_mut(&name).unwrap();
             pages.push(command.render_help().to_string());
         }
-        assert!(pages.len() > 5);
+        assert!(pages.len() > 7);
         for page in pages {
             assert!(page.lines().count() <= 24, "{page}");
             assert!(page.contains("udplb-agent "), "{page}");

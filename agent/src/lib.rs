@@ -36,8 +36,8 @@ mod shape;
 pub mod source;
 pub mod status;
 pub mod tables;
-
 pub mod text;
+pub mod top;
 pub mod trace;
 
 /// An error with its causes, on one line.
