@@ -24,7 +24,7 @@ use crate::{
 #[derive(Clone, Debug, Args)]
 #[command(
     disable_help_flag = true,
-    override_usage = "udplb-agent explain -i NAME --source A[:P] --destination A:P [OPTIONS]",
+    override_usage = "udplb-agent explain -i <NAME> --source <A[:P]> --destination <A:P> [OPTIONS]",
     after_help = "Example: udplb-agent explain --interface eth0 --source 192.0.2.1:40000 \\\n           \
                   --destination 192.0.2.10:514"
 )]
@@ -32,11 +32,11 @@ pub(super) struct Explain {
     /// Where it arrives
     #[arg(short, long, value_name = "NAME")]
     interface: String,
-    /// Who sends it; the port may be left out
-    #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = source)]
+    /// Address and port of the sender; the port may be left out
+    #[arg(long, value_name = "A[:P]", value_parser = source)]
     source: (IpAddr, Option<u16>),
-    /// To whom; IPv6 in brackets
-    #[arg(long, value_name = "ADDRESS:PORT", value_parser = destination)]
+    /// Address and port that it is sent to; IPv6 in brackets
+    #[arg(long, value_name = "A:P", value_parser = destination)]
     destination: SocketAddr,
     /// VLAN of its tag
     #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u16).range(0..=4095))]

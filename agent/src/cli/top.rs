@@ -36,14 +36,8 @@ pub(super) struct Top {
     /// End after so many intervals
     #[arg(long, value_name = "N")]
     count: Option<u64>,
-    /// What comes first
-    #[arg(
-        long,
-        value_enum,
-        default_value_t,
-        hide_possible_values = true,
-        value_name = "packets|bits|drops|name"
-    )]
+    /// What comes first: packets, bits, drops, name
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     sort: Order,
     #[command(flatten)]
     pins: Pins,

@@ -43,7 +43,9 @@ fn hook(formatter: &mut fmt::Formatter<'_>, attachment: &Attachment) -> fmt::Res
         paragraph(formatter, &format!("  {interface}: "), text)?;
     }
     if on_hook.iter().any(|one| !one.ours) {
-        let words: Vec<_> = on_hook.iter().map(occupant).collect();
+        let mut words: Vec<_> = on_hook.iter().map(occupant).collect();
+        // One filter of u32 stands for its hash tables, too.
+        words.dedup();
         let text = format!("on the hook, in this order: {}", words.join(", "));
         paragraph(formatter, &format!("  {interface}: "), &text)?;
     }
@@ -58,7 +60,7 @@ fn occupant(occupant: &Occupant) -> String {
         program,
         name,
         priority,
-        handle,
+        ..
     } = occupant;
     if *ours {
         return "udplb".to_owned();
@@ -69,7 +71,6 @@ fn occupant(occupant: &Occupant) -> String {
         name.clone(),
         program.map(|id| format!("program {id}")),
         priority.map(|priority| format!("pref {priority}")),
-        handle.as_ref().map(|handle| format!("handle {handle}")),
     ];
     words.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }

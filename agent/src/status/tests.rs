@@ -114,6 +114,7 @@ fn host() -> Host {
     let on_eth0 = vec![
         tcx(12, "cil_from_netdev", false),
         tcx(15, "udplb_ethernet", true),
+        clsact("u32", 65_000, 0x8000_0000, false),
         clsact("u32", 65_000, 0x8000_0800, false),
     ];
     let on_eth1 = vec![clsact("bpf", FILTER_PRIORITY, FILTER_HANDLE, true)];
@@ -156,7 +157,7 @@ INTERFACE  HOOK    RP_FILTER  LET GO
 eth0       tcx     strict     fragment 2
 eth1       clsact  loose      -
   eth0: on the hook, in this order: tcx cil_from_netdev program 12, udplb,
-        clsact u32 pref 65000 handle 0x80000800
+        clsact u32 pref 65000
 
 default/flows: Forward, matched 60 packets, 6000 bytes
   ports 2055 of 192.0.2.11, 2001:db8::10 on eth0, eth1

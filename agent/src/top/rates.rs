@@ -39,7 +39,7 @@ fn forward(before: Option<&report::Forward>, now: &report::Forward, seconds: f64
         namespace: now.namespace.clone(),
         name: now.name.clone(),
         matched: rate(grown(before.map(|one| one.matched), now.matched), seconds),
-        dropped_per_second: destinations.iter().map(|one| one.dropped_per_second).sum(),
+        dropped_per_second: sum(destinations.iter().map(|one| one.dropped_per_second)),
         destinations,
     }
 }
@@ -73,7 +73,7 @@ fn destination(
     Destination {
         name: now.name.clone(),
         sent: rate(sent, seconds),
-        dropped_per_second: dropped.values().sum(),
+        dropped_per_second: sum(dropped.values().copied()),
         sampled_out_per_second: per(
             count(counters.sampled_out, now.counters.sampled_out),
             seconds,
@@ -115,6 +115,11 @@ fn grown(before: Option<Traffic>, now: Traffic) -> Traffic {
         packets: now.packets - before.packets,
         bytes: now.bytes - before.bytes,
     }
+}
+
+/// The sum of nothing is 0; that of the standard library is -0.
+fn sum(rates: impl Iterator<Item = f64>) -> f64 {
+    rates.fold(0.0, |sum, rate| sum + rate)
 }
 
 const fn count(before: u64, now: u64) -> u64 {

@@ -93,7 +93,10 @@ fn what_grew_is_divided_by_the_time() {
         forward.destinations[0].dropped.keys().collect::<Vec<_>>(),
         [&"no_route"]
     );
-    assert_close(packets(&between(&[one(7, 7)], &[one(7, 7)])), [0.0; 3]);
+    let quiet = between(&[one(7, 7)], &[one(7, 7)]);
+    assert_close(packets(&quiet), [0.0; 3]);
+    assert!(quiet.forwards[0].dropped_per_second.is_sign_positive());
+    assert!(!lines(&quiet, None).join("").contains('-'));
 }
 
 #[test]
