@@ -24,7 +24,7 @@ use crate::{
 #[derive(Clone, Debug, Args)]
 #[command(
     disable_help_flag = true,
-    override_usage = "udplb-agent explain -i <NAME> --source <A[:P]> --destination <A:P> [OPTIONS]",
+    override_usage = "udplb-agent explain -i NAME --source A[:P] --destination A:P [OPTIONS]",
     after_help = "Example: udplb-agent explain --interface eth0 --source 192.0.2.1:40000 \\\n           \
                   --destination 192.0.2.10:514"
 )]
