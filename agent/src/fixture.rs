@@ -2,7 +2,10 @@
 
 use std::{net::IpAddr, path::Path};
 
-use udplb_plan::standalone::{Standalone, standalone};
+use udplb_plan::{
+    Answers,
+    standalone::{Standalone, standalone},
+};
 
 use crate::{
     desired::{Desired, input::Input},
@@ -100,7 +103,7 @@ pub(crate) fn tables(forwards: &[(&str, &str)]) -> Tables {
         .unwrap_or_else(|problems| panic!("{problems:?}\n{text}"));
     let Standalone {
         config, forwards, ..
-    } = standalone(&forwards, "test");
+    } = standalone(&forwards, "test", &Answers::default());
     let input = Input::new(
         &config.spec.forwards,
         |reference| {
