@@ -31,6 +31,7 @@ pub mod preflight;
 pub mod reconcile;
 pub mod report;
 pub mod retry;
+pub mod rewrite;
 #[cfg(test)]
 mod shape;
 pub mod source;

@@ -102,9 +102,3 @@ pub fn neighbour_of(upstream: IpAddr, facts: &Facts) -> Option<(InterfaceIndex, 
     let link = facts.links.get(interface)?;
     (link.up && link.kind == LinkKind::Ethernet).then(|| (*interface, gateway.unwrap_or(upstream)))
 }
-
-/// A link-layer address as people write it.
-#[must_use]
-pub fn mac(address: &[u8; 6]) -> String {
-    address.map(|byte| format!("{byte:02x}")).join(":")
-}

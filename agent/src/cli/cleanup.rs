@@ -40,7 +40,11 @@ impl Cleanup {
             Output::Json => writeln!(
                 out,
                 "{}",
-                serde_json::json!({"interfaces": interfaces, "neighbours": neighbours})
+                serde_json::json!({
+                    "version": 1,
+                    "interfaces": interfaces,
+                    "neighbours": neighbours,
+                })
             )?,
         }
         Ok(())

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     desired::prefix::family_of,
     report,
+    rewrite::Rewrite,
     tables::walk::{self, Choice},
     text,
 };
@@ -221,26 +222,20 @@ fn candidate(met: &Met<'_>, slot: &Slot, upstream: &UpstreamSlot) -> Candidate {
 
 fn wire_of(met: &Met<'_>, slot: &Slot, upstream: &UpstreamSlot, hop: &NextHopSlot) -> Wire {
     let question = met.question;
-    let (mut source, mut to) = (question.source, question.destination);
-    if slot.source_address == ADDRESS_REWRITE {
-        source = match met.listener.source {
-            own if own == [0; 16] => to.ip(),
-            own => address::to_ip(own),
-        };
-    }
-    if slot.destination_address == ADDRESS_REWRITE {
-        to.set_ip(address::to_ip(upstream.address));
-        match u16::from_be_bytes(upstream.port) {
-            0 => {}
-            port => to.set_port(port),
-        }
-    }
+    let rewrite = Rewrite {
+        source_address: slot.source_address,
+        destination_address: slot.destination_address,
+        listener_source: met.listener.source,
+        upstream: upstream.address,
+        upstream_port: upstream.port,
+    };
+    let (source, destination) = rewrite.of(question.source, question.destination);
     Wire {
         interface: met.host.names.of(hop.interface),
         source_mac: text::mac(hop.source_mac),
         destination_mac: (hop.state == STATE_RESOLVED).then(|| text::mac(hop.destination_mac)),
         source: endpoint(source, question.source_port),
-        destination: to.to_string(),
+        destination: destination.to_string(),
         ttl: question.ttl - 1,
     }
 }

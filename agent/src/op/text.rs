@@ -12,8 +12,8 @@ use udplb_abi::{
 use super::Op;
 use crate::{
     desired::prefix::{ADDRESS_BITS, Prefix},
-    next_hop::mac,
     report,
+    text::mac,
 };
 
 impl fmt::Display for Op {
@@ -137,7 +137,7 @@ impl fmt::Display for NextHop<'_> {
         let (neighbour, interface) = (address::to_ip(slot.neighbour), slot.interface);
         write!(f, "{neighbour} on interface {interface}, ")?;
         if slot.state == STATE_RESOLVED {
-            write!(f, "{}", mac(&slot.destination_mac))?;
+            write!(f, "{}", mac(slot.destination_mac))?;
         } else {
             f.write_str("unresolved")?;
         }

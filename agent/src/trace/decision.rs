@@ -10,12 +10,12 @@ use serde::Serialize;
 use udplb_abi::{
     address::{self, Address},
     counters::DropReason,
-    forward::{ACTION_FORWARD, ADDRESS_REWRITE},
+    forward::ACTION_FORWARD,
     next_hop::STATE_RESOLVED,
     trace::{TraceEvent, TraceVerdict},
 };
 
-use crate::next_hop::mac;
+use crate::{rewrite::Rewrite, text::mac};
 
 /// Numbers of the kernel as names.
 pub trait Named {
@@ -108,27 +108,20 @@ impl Decision {
 
 impl Copy {
     fn new(event: &TraceEvent, names: &mut impl Named) -> Self {
-        let source = match address_of(event.listener_source) {
-            _ if event.source_address != ADDRESS_REWRITE => event.source,
-            None => event.target,
-            Some(_) => event.listener_source,
+        let rewrite = Rewrite {
+            source_address: event.source_address,
+            destination_address: event.destination_address,
+            listener_source: event.listener_source,
+            upstream: event.upstream,
+            upstream_port: event.upstream_port,
         };
-        let target = if event.destination_address == ADDRESS_REWRITE {
-            let keeps_port = event.upstream_port == [0; 2];
-            let port = if keeps_port {
-                event.target_port
-            } else {
-                event.upstream_port
-            };
-            socket(event.upstream, port)
-        } else {
-            socket(event.target, event.target_port)
-        };
+        let source = socket(event.source, event.source_port);
+        let (from, target) = rewrite.of(source.ip(), socket(event.target, event.target_port));
         Self {
-            source: socket(source, event.source_port),
+            source: SocketAddr::new(from, source.port()),
             target,
             interface: names.interface(event.egress),
-            mac: (event.neighbour_state == STATE_RESOLVED).then(|| mac(&event.neighbour_mac)),
+            mac: (event.neighbour_state == STATE_RESOLVED).then(|| mac(event.neighbour_mac)),
         }
     }
 }
@@ -191,7 +184,7 @@ impl fmt::Display for Copy {
 
 #[cfg(test)]
 mod tests {
-    use udplb_abi::record;
+    use udplb_abi::{forward::ADDRESS_REWRITE, record};
 
     use super::*;
 
