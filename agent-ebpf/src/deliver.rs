@@ -94,17 +94,6 @@ pub(crate) fn packet<H: Headers>(
         return Verdict::Next;
     }
     decide(&mut subject);
-    if trace::is_on() {
-        // SAFETY: filled by `identify` and `decide`.
-        let (headers, work, plan) = unsafe {
-            (
-                subject.headers.assume_init_ref(),
-                subject.work.assume_init_ref(),
-                subject.plan.assume_init_ref(),
-            )
-        };
-        trace::note(work, headers, plan);
-    }
     let verdict = carry_out(skb, network, &mut subject);
     if trace::is_on() {
         trace::report();
@@ -214,6 +203,10 @@ fn decide<H: Headers>(subject: &mut Subject<H>) {
         )
     };
     Plan::make(&mut subject.plan, work, headers);
+    if trace::is_on() {
+        // SAFETY: just filled.
+        trace::note(work, headers, unsafe { subject.plan.assume_init_ref() });
+    }
 }
 
 /// Counts a GSO packet as its segments. The kernel keeps `gso_segs` at 0 for packets from tap devices,
