@@ -61,8 +61,9 @@ pub(crate) fn is_on() -> bool {
 /// What the events of one packet share, in a map of its own.
 ///
 /// The verifier reaches the end of a packet's way in hundreds of states and would walk the report for
-/// each of them. It knows nothing of what a map holds, so with everything in one it walks once. No
-/// other run of the program comes between on this CPU.
+/// each of them. It knows nothing of what a map holds, so with everything in one it walks once. Where
+/// a run on the same CPU came between, by a device that hands a copy back at once, it has ended the
+/// note: then this packet has no report, but never a wrong one.
 #[repr(C)]
 pub(crate) struct Note {
     session: u32,

@@ -150,7 +150,7 @@ fn further(rows: &[Row]) -> Vec<(&'static str, [f64; 2])> {
 fn throughput(rows: &[throughput::Row]) -> String {
     let mut text = "
 Millions of packets a second on one CPU, veth to veth
-                     fastest  middle  (10–90 %)    ratio: fastest  middle  (10–90 %)
+                                  fastest  middle  (10–90 %)    ratio: fastest  middle  (10–90 %)
 "
     .to_owned();
     for throughput::Row {
@@ -160,7 +160,7 @@ Millions of packets a second on one CPU, veth to veth
     } in rows
     {
         let mut line = format!(
-            "  {name:<18}{:>8.2}{:>8.2}  {:<18}",
+            "  {name:<31}{:>8.2}{:>8.2}  {:<18}",
             rate.maximum(),
             rate.median(),
             spread(rate)
