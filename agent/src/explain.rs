@@ -30,7 +30,7 @@ use crate::{
         Tables,
         walk::{self, Packet},
     },
-    text::Names,
+    text::{self, Names},
 };
 pub use destination::{
     Candidate, Destination, NextHop, Outcome, Position, RateLimit, Sampling, Wire,
@@ -285,7 +285,7 @@ fn describe(met: &Met<'_>) -> Forward {
     Forward {
         namespace: namespace.to_owned(),
         name: short.to_owned(),
-        action: if consumes { "Forward" } else { "Clone" },
+        action: text::action(consumes),
         when_unavailable: consumes.then_some(if forward.when_unavailable == UNAVAILABLE_PASS {
             "Pass"
         } else {

@@ -16,7 +16,7 @@ use udplb_abi::{
     address,
     counters::{DropReason, InterfaceCounters, UnmatchedReason},
     forward::ADDRESS_REWRITE,
-    next_hop::{NextHopSlot, STATE_RESOLVED},
+    next_hop::NextHopSlot,
     record::{self, HOOK_TCX},
 };
 
@@ -290,7 +290,7 @@ impl Forward {
         Self {
             namespace: forward.namespace,
             name: forward.name,
-            action: if forward.consumes { "Forward" } else { "Clone" },
+            action: text::action(forward.consumes),
             listeners: forward.listeners.into_iter().map(listener).collect(),
             matched: forward.matched.into(),
             destinations: destinations
@@ -369,11 +369,7 @@ impl NextHop {
             interface: host.names.of(slot.interface),
             neighbour: neighbour.to_string(),
             mac: text::mac(slot.destination_mac),
-            state: if slot.state == STATE_RESOLVED {
-                "resolved"
-            } else {
-                "unresolved"
-            },
+            state: text::next_hop_state(slot.state),
             mtu: slot.mtu,
             is_gateway: false,
             entry: entry.map(|entry| NeighbourEntry {

@@ -5,7 +5,7 @@ use std::{
     fmt,
 };
 
-use udplb_abi::hash::Strategy;
+use udplb_abi::{hash::Strategy, next_hop::STATE_RESOLVED};
 
 use crate::facts::InterfaceIndex;
 
@@ -31,6 +31,22 @@ impl Names {
 #[must_use]
 pub fn mac(address: [u8; 6]) -> String {
     address.map(|byte| format!("{byte:02x}")).join(":")
+}
+
+/// An action as people write it.
+#[must_use]
+pub const fn action(consumes: bool) -> &'static str {
+    if consumes { "Forward" } else { "Clone" }
+}
+
+/// The state of a next hop as people read it.
+#[must_use]
+pub const fn next_hop_state(state: u8) -> &'static str {
+    if state == STATE_RESOLVED {
+        "resolved"
+    } else {
+        "unresolved"
+    }
 }
 
 /// A range of ports as people write it.

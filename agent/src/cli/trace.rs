@@ -104,8 +104,8 @@ impl Trace {
                 format!("default/{name}")
             }
         });
-        let known = Maps::open(&self.pins.pin_dir)?.forward_names()?;
         if let Some(name) = &forward {
+            let known = Maps::open(&self.pins.pin_dir)?.forward_names()?;
             anyhow::ensure!(
                 known.contains(name),
                 "no forward {name} runs here; {}",

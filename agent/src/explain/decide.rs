@@ -208,11 +208,7 @@ fn candidate(met: &Met<'_>, slot: &Slot, upstream: &UpstreamSlot) -> Candidate {
             neighbour: address::to_ip(hop.neighbour).to_string(),
             mac: text::mac(hop.destination_mac),
             source_mac: text::mac(hop.source_mac),
-            state: if hop.state == STATE_RESOLVED {
-                "resolved"
-            } else {
-                "unresolved"
-            },
+            state: text::next_hop_state(hop.state),
             mtu: hop.mtu,
         }),
         drop: drop.map(DropReason::label),

@@ -13,7 +13,7 @@ use super::Op;
 use crate::{
     desired::prefix::{ADDRESS_BITS, Prefix},
     report,
-    text::mac,
+    text::{self, mac},
 };
 
 impl fmt::Display for Op {
@@ -40,11 +40,7 @@ impl fmt::Display for Op {
                 write!(f, "UPSTREAMS[{slot}] = {}", Upstream(value))
             }
             Self::WriteForward { slot, value } => {
-                let action = if value.action == ACTION_FORWARD {
-                    "Forward"
-                } else {
-                    "Clone"
-                };
+                let action = text::action(value.action == ACTION_FORWARD);
                 let (id, count) = (value.id, value.destination_count);
                 write!(
                     f,

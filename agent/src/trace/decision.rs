@@ -15,7 +15,10 @@ use udplb_abi::{
     trace::{TraceEvent, TraceVerdict},
 };
 
-use crate::{rewrite::Rewrite, text::mac};
+use crate::{
+    rewrite::Rewrite,
+    text::{self, mac},
+};
 
 /// Numbers of the kernel as names.
 pub trait Named {
@@ -85,11 +88,7 @@ impl Decision {
             interface: names.interface(event.interface),
             destination: destination.unwrap_or(&full).to_owned(),
             forward,
-            action: if event.action == ACTION_FORWARD {
-                "Forward"
-            } else {
-                "Clone"
-            },
+            action: text::action(event.action == ACTION_FORWARD),
             source: socket(event.source, event.source_port),
             target: socket(event.target, event.target_port),
             ttl: event.hops,

@@ -1,7 +1,7 @@
 //! Follows a session: events become decisions with names and wall clock times. **IO**
 
 use std::{
-    collections::{BTreeMap, HashMap, hash_map::Entry},
+    collections::{HashMap, hash_map::Entry},
     fmt,
     ops::ControlFlow,
     time::Duration,
@@ -14,11 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Decision, Named};
 use crate::{
-    facts::InterfaceIndex,
     kernel::{
         bpf::{Session, TraceError, monotonic},
         interfaces,
     },
+    text,
 };
 
 const RENEW: Duration = Duration::from_secs(1);
@@ -124,12 +124,15 @@ fn nanoseconds(count: u64) -> SignedDuration {
 #[derive(Default)]
 struct Names {
     names: HashMap<u64, String>,
-    interfaces: BTreeMap<InterfaceIndex, String>,
+    interfaces: text::Names,
 }
 
+/// Names for one group of events.
 struct NamesOf<'a> {
     known: &'a mut Names,
     session: &'a Session,
+    /// Whether interfaces were listed for it: those of one that is gone stay unknown.
+    is_listed: bool,
 }
 
 impl Names {
@@ -137,6 +140,7 @@ impl Names {
         NamesOf {
             known: self,
             session,
+            is_listed: false,
         }
     }
 }
@@ -153,10 +157,10 @@ impl Named for NamesOf<'_> {
     }
 
     fn interface(&mut self, index: u32) -> String {
-        if !self.known.interfaces.contains_key(&index) {
-            self.known.interfaces = interfaces::names().0;
+        if !self.is_listed && !self.known.interfaces.0.contains_key(&index) {
+            self.known.interfaces = interfaces::names();
+            self.is_listed = true;
         }
-        let known = self.known.interfaces.get(&index);
-        known.cloned().unwrap_or_else(|| format!("#{index}"))
+        self.known.interfaces.of(index)
     }
 }
