@@ -1,5 +1,7 @@
 //! Objects that the server takes, and a server that knows their kind.
 
+use std::time::Duration;
+
 use kube::{
     Client, Error,
     api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams},
@@ -7,7 +9,10 @@ use kube::{
 };
 use serde_json::{Value, json};
 use udplb_api::crd;
-use udplb_tests::api_server::ApiServer;
+use udplb_tests::{api_server::ApiServer, wait::Deadline};
+
+/// Longer than a definition takes to be served on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Every field of the API once.
 pub(crate) fn full() -> Value {
@@ -68,10 +73,13 @@ impl Server {
             forwards: Api::default_namespaced_with(client, &resource),
             _server: server,
         };
-        // The definition is served a moment after it is stored.
-        while let Err(Error::Api(status)) = this.apply(&full()).await {
-            assert!(status.is_not_found(), "{}", status.message);
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        // The definition is served a moment after it is stored. Until then the server answers 404, and
+        // before it knows our group at all it does so in plain text, without a reason.
+        let deadline = Deadline::after(PATIENCE);
+        while let Err(error) = this.apply(&full()).await {
+            let unknown = matches!(&error, Error::Api(status) if status.code == 404);
+            assert!(unknown && !deadline.passed(), "{error}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         this
     }
