@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! UdpForward ─validate─▶ ValidatedForward ─conflict─▶ AcceptedForward ─resolve─▶ ResolvedForward
-//!                                                            └─────────node────▶ NodeForwardConfig
+//!                                                            └──node, cluster──▶ NodeForwardConfig
 //! ResolvedUpstreams ─balance─▶ table of upstream indexes
 //! ```
 //!
@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod balance;
+pub mod cluster;
 pub mod conflict;
 pub mod node;
 pub mod resolve;
@@ -18,8 +19,9 @@ pub mod standalone;
 pub mod types;
 pub mod validate;
 
+pub use cluster::{ClusterPlan, NodeLabels, Placed, cluster};
 pub use conflict::AcceptedForward;
-pub use resolve::{Answers, HostAnswer};
+pub use resolve::{Answers, HostAnswer, Resolution, ServiceAnswer, ServiceKey};
 pub use standalone::{Standalone, standalone};
 pub use types::{ForwardKey, Notice, Rejection, Seniority, Verdict};
 pub use validate::ValidatedForward;

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use kube::core::ObjectMeta;
-use udplb_api::{ForwardReference, NodeForwardConfig, NodeForwardConfigSpec};
+use udplb_api::{NodeForwardConfig, NodeForwardConfigSpec};
 
 use crate::{
     conflict::AcceptedForward,
     types::{ForwardKey, Rejection},
-    validate::ValidatedForward,
 };
 
 /// The configuration of one node, and who did not fit.
@@ -18,14 +17,6 @@ pub struct NodePlan {
     pub config: NodeForwardConfig,
     /// The youngest forwards, beyond the limit.
     pub rejected: BTreeMap<ForwardKey, Rejection>,
-}
-
-/// Whether a node with these labels runs the forward.
-#[must_use]
-pub fn selects(forward: &ValidatedForward, labels: &BTreeMap<String, String>) -> bool {
-    forward
-        .node_selector()
-        .is_none_or(|selector| selector.matches(labels))
 }
 
 /// Plans one node for the forwards that choose it, given from the oldest to the youngest.
@@ -38,20 +29,16 @@ pub fn plan<'a>(
     let mut forwards = Vec::new();
     let mut rejected = BTreeMap::new();
     for accepted in chosen {
-        let ValidatedForward { key, uid, .. } = accepted.forward();
+        let forward = accepted.forward();
         if forwards.len() == limit {
             let rejection = Rejection::NodeFull {
                 node: node.to_owned(),
                 limit,
             };
-            let _ = rejected.insert(key.clone(), rejection);
+            let _ = rejected.insert(forward.key().clone(), rejection);
             continue;
         }
-        forwards.push(ForwardReference {
-            namespace: key.namespace.clone(),
-            name: key.name.clone(),
-            uid: uid.clone().unwrap_or_default(),
-        });
+        forwards.push(forward.reference());
     }
     forwards.sort_unstable();
     let metadata = ObjectMeta {

@@ -21,8 +21,8 @@ use crate::{
 pub struct Answers {
     /// What host names stand for, in lower case; a name that has not been asked for yet is not in here.
     pub hostnames: BTreeMap<String, HostAnswer>,
-    /// Endpoints of services by namespace; none where there are no services.
-    pub services: Option<BTreeMap<ServiceKey, Vec<(IpAddr, u16)>>>,
+    /// What services stand for; none where there are no services.
+    pub services: Option<BTreeMap<ServiceKey, ServiceAnswer>>,
 }
 
 /// What a host name stands for.
@@ -35,6 +35,9 @@ pub struct HostAnswer {
     /// Why there is no newer one, in words; none: it is what the name server says.
     pub failure: Option<String>,
 }
+
+/// The endpoints of a service, or in words why there are none: "does not exist".
+pub type ServiceAnswer = Result<Vec<(IpAddr, u16)>, String>;
 
 /// A service with its namespace.
 pub type ServiceKey = (String, ServiceReference);
@@ -185,16 +188,22 @@ fn answer(namespace: &str, upstream: &ValidatedUpstream, answers: &Answers) -> F
                 );
                 return Found::nothing(Reason::NotSupported, message);
             };
-            let Some(endpoints) = known.get(&(namespace.to_owned(), service.clone())) else {
-                let message = format!("service {namespace}/{name} has no endpoints");
-                return Found::nothing(Reason::NotResolved, message);
-            };
-            let upstreams = endpoints
-                .iter()
-                .map(|&(address, port)| (address, Some(port)));
-            Found {
-                upstreams: upstreams.collect(),
-                ..Found::default()
+            match known.get(&(namespace.to_owned(), service.clone())) {
+                Some(Ok(endpoints)) => Found {
+                    upstreams: endpoints
+                        .iter()
+                        .map(|&(address, port)| (address, Some(port)))
+                        .collect(),
+                    ..Found::default()
+                },
+                Some(Err(problem)) => {
+                    let message = format!("service {namespace}/{name} {problem}");
+                    Found::nothing(Reason::NotResolved, message)
+                }
+                None => {
+                    let message = format!("service {namespace}/{name} is not known yet");
+                    Found::nothing(Reason::NotResolved, message)
+                }
             }
         }
     }

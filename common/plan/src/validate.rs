@@ -7,7 +7,7 @@ use std::{net::IpAddr, str::FromStr};
 
 use ipnet::IpNet;
 use udplb_api::{
-    UdpForward,
+    ForwardReference, UdpForward,
     udp_forward::{
         Action, State, WhenUnavailable,
         destination::{
@@ -51,15 +51,48 @@ impl ValidatedForward {
         self.node_selector.as_ref()
     }
 
+    /// What a node's configuration calls it.
+    #[must_use]
+    pub fn reference(&self) -> ForwardReference {
+        ForwardReference {
+            namespace: self.key.namespace.clone(),
+            name: self.key.name.clone(),
+            uid: self.uid.clone().unwrap_or_default(),
+        }
+    }
+
+    /// Whether packets are handled, or all of it is only planned.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// The ports that it listens on, as one text such as `514,10000-10099`.
+    #[must_use]
+    pub fn ports(&self) -> String {
+        let ports: Vec<String> = self.ports.iter().map(ToString::to_string).collect();
+        ports.join(",")
+    }
+
+    /// The services among its upstreams, all of its own namespace.
+    pub fn services(&self) -> impl Iterator<Item = &ServiceReference> {
+        self.sources().filter_map(|source| match source {
+            UpstreamSource::Service(service) => Some(service),
+            UpstreamSource::Address { .. } | UpstreamSource::Hostname { .. } => None,
+        })
+    }
+
     /// The host names among its upstreams.
     pub fn hostnames(&self) -> impl Iterator<Item = &str> {
-        self.destinations
-            .iter()
-            .flat_map(|destination| &destination.upstreams)
-            .filter_map(|upstream| match &upstream.source {
-                UpstreamSource::Hostname { hostname, .. } => Some(hostname.as_str()),
-                UpstreamSource::Address { .. } | UpstreamSource::Service(_) => None,
-            })
+        self.sources().filter_map(|source| match source {
+            UpstreamSource::Hostname { hostname, .. } => Some(hostname.as_str()),
+            UpstreamSource::Address { .. } | UpstreamSource::Service(_) => None,
+        })
+    }
+
+    fn sources(&self) -> impl Iterator<Item = &UpstreamSource> {
+        let upstreams = self.destinations.iter().flat_map(|item| &item.upstreams);
+        upstreams.map(|upstream| &upstream.source)
     }
 }
 

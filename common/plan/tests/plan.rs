@@ -1,6 +1,8 @@
 //! From forwards to what a node runs: parsing, conflicts, resolution, bytes.
 #![cfg(test)]
 
+#[path = "plan/cluster.rs"]
+mod cluster;
 #[path = "plan/common.rs"]
 mod common;
 #[path = "plan/conflict.rs"]

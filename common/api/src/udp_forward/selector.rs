@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::schema;
 
 /// Chooses nodes by their labels; every requirement must hold.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[derive(
+    Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord,
+)]
 #[serde(rename_all = "camelCase")]
 pub struct LabelSelector {
     /// matchLabels are labels that a node must have with just this value.
@@ -22,7 +24,7 @@ pub struct LabelSelector {
 }
 
 /// A requirement on one label.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = schema::rules(&[(
     "(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)",
@@ -41,7 +43,9 @@ pub struct LabelRequirement {
 }
 
 /// How a label is compared.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(
+    Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord,
+)]
 pub enum LabelOperator {
     /// The label has one of the values.
     In,

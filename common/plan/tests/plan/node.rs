@@ -1,6 +1,4 @@
-//! Planning for many nodes: selection, seniority by creation, limits.
-
-use std::collections::BTreeMap;
+//! Planning for a node: seniority by creation, limits.
 
 use serde_json::json;
 use udplb_api::{UdpForward, condition::Reason};
@@ -10,9 +8,9 @@ use udplb_plan::{
     node, validate,
 };
 
-use crate::common::{forward, listener};
+use crate::common::listener;
 
-fn created(mut forward: UdpForward, at: &str) -> UdpForward {
+pub(crate) fn created(mut forward: UdpForward, at: &str) -> UdpForward {
     forward.metadata.creation_timestamp = serde_json::from_value(json!(at)).unwrap();
     forward.metadata.uid = Some(format!(
         "uid-of-{}",
@@ -67,27 +65,6 @@ fn forwards_that_share_no_node_do_not_conflict() {
             .len(),
         2
     );
-}
-
-#[test]
-fn labels_choose_nodes() {
-    let ports = json!({ "ports": [{ "port": 514 }] });
-    let edge = forward(
-        "edge",
-        &ports,
-        &json!({ "nodeSelector": { "matchLabels": { "role": "edge" } } }),
-    );
-    let every = listener("every", 515, &[]);
-    let labels = BTreeMap::from([("role".to_owned(), "edge".to_owned())]);
-    let selects = |forward: &UdpForward, labels: &BTreeMap<String, String>| {
-        node::selects(
-            &validate::forward(forward, Seniority::document(0)).unwrap(),
-            labels,
-        )
-    };
-    assert!(selects(&edge, &labels));
-    assert!(!selects(&edge, &BTreeMap::new()));
-    assert!(selects(&every, &BTreeMap::new()));
 }
 
 #[test]

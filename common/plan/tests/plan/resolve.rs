@@ -91,7 +91,7 @@ fn names_and_services_give_an_upstream_for_each_answer() {
         )]),
         services: Some(BTreeMap::from([(
             ("default".to_owned(), service),
-            vec![(address("10.1.0.7"), 10_514)],
+            Ok(vec![(address("10.1.0.7"), 10_514)]),
         )])),
     };
     let resolution = resolve(
@@ -115,7 +115,7 @@ fn names_and_services_give_an_upstream_for_each_answer() {
     assert_eq!(
         said(&resolution),
         [
-            "spec.destinations[0].upstreams[2]: service default/other has no endpoints",
+            "spec.destinations[0].upstreams[2]: service default/other is not known yet",
             "spec.destinations[0].upstreams[3]: host name lost.example.com has no answer yet",
         ]
     );

@@ -1,0 +1,116 @@
+//! The plan for many nodes: who runs, and where. Pure.
+
+use std::collections::BTreeMap;
+
+use udplb_api::{ForwardReference, UdpForward, udp_forward::selector::LabelSelector};
+
+use crate::{
+    conflict::{self, AcceptedForward, Settled},
+    types::{ForwardKey, Rejection, Seniority},
+    validate::{self, ValidatedForward},
+};
+
+/// How many forwards a node runs.
+pub const MAX_FORWARDS_ON_NODE: usize = 1_000;
+
+/// The labels of each node by its name.
+pub type NodeLabels = BTreeMap<String, BTreeMap<String, String>>;
+
+/// What a cluster runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClusterPlan {
+    /// The forwards that run, sorted by namespace and name.
+    pub accepted: BTreeMap<ForwardKey, Placed>,
+    /// Why the others run nowhere.
+    pub rejected: BTreeMap<ForwardKey, Rejection>,
+    /// What each node runs, sorted by namespace and name. Every node that was given in is here.
+    pub nodes: BTreeMap<String, Vec<ForwardReference>>,
+}
+
+/// A forward and where it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The forward.
+    pub forward: AcceptedForward,
+    /// The names of its nodes, sorted.
+    pub nodes: Vec<String>,
+}
+
+/// Plans a cluster. `limit` is how many forwards a node runs.
+#[must_use]
+pub fn cluster<'a>(
+    forwards: impl IntoIterator<Item = &'a UdpForward>,
+    labels: &NodeLabels,
+    limit: usize,
+) -> ClusterPlan {
+    let mut plan = ClusterPlan::default();
+    let mut valid = Vec::new();
+    for forward in forwards {
+        match validate::forward(forward, Seniority::created(forward)) {
+            Ok(forward) => valid.push(forward),
+            Err(rejection) => drop(plan.rejected.insert(ForwardKey::of(forward), rejection)),
+        }
+    }
+    let selection = Selection::of(&valid, labels);
+    let Settled { accepted, rejected } = conflict::settle(valid, |a, b| {
+        meet(selection.nodes_of(a), selection.nodes_of(b))
+    });
+    plan.rejected.extend(rejected);
+
+    let names: Vec<&String> = labels.keys().collect();
+    let mut references: Vec<Vec<ForwardReference>> = vec![Vec::new(); names.len()];
+    for forward in accepted {
+        let chosen = selection.nodes_of(forward.forward());
+        let key = forward.forward().key().clone();
+        // It runs on all of its nodes or on none: half a forward is what nobody asked for.
+        if let Some(&full) = chosen.iter().find(|&&node| references[node].len() >= limit) {
+            let node = names[full].clone();
+            let _ = plan
+                .rejected
+                .insert(key, Rejection::NodeFull { node, limit });
+            continue;
+        }
+        for &node in chosen {
+            references[node].push(forward.forward().reference());
+        }
+        let nodes = chosen.iter().map(|&node| names[node].clone()).collect();
+        let _ = plan.accepted.insert(key, Placed { forward, nodes });
+    }
+    plan.nodes = names.into_iter().cloned().zip(references).collect();
+    plan.nodes.values_mut().for_each(|of| of.sort_unstable());
+    plan
+}
+
+/// The nodes that each selector chooses, as sorted positions: forwards with equal selectors share one list.
+struct Selection {
+    by_selector: BTreeMap<Option<LabelSelector>, Vec<usize>>,
+}
+
+impl Selection {
+    fn of(forwards: &[ValidatedForward], labels: &NodeLabels) -> Self {
+        let mut by_selector = BTreeMap::new();
+        for selector in forwards.iter().map(|forward| &forward.node_selector) {
+            if by_selector.contains_key(selector) {
+                continue;
+            }
+            let is_chosen =
+                |of: &BTreeMap<_, _>| selector.as_ref().is_none_or(|wants| wants.matches(of));
+            let nodes = labels.values().enumerate();
+            let chosen = nodes.filter(|(_, of)| is_chosen(of)).map(|(node, _)| node);
+            let _ = by_selector.insert(selector.clone(), chosen.collect());
+        }
+        Self { by_selector }
+    }
+
+    fn nodes_of(&self, forward: &ValidatedForward) -> &[usize] {
+        self.by_selector
+            .get(&forward.node_selector)
+            .map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Whether two sorted lists share an item.
+fn meet(a: &[usize], b: &[usize]) -> bool {
+    let (few, many) = if a.len() < b.len() { (a, b) } else { (b, a) };
+    few.iter().any(|node| many.binary_search(node).is_ok())
+}
