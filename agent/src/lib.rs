@@ -41,14 +41,4 @@ pub mod text;
 pub mod top;
 pub mod trace;
 
-/// An error with its causes, on one line.
-#[must_use]
-pub fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
-}
+pub use udplb_process::error_chain;
