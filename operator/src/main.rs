@@ -9,7 +9,7 @@ use std::{fs, io::Write, path::PathBuf};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use udplb_operator::definitions;
+use udplb_operator::{definitions, run::Run};
 
 /// Turns UdpForward resources into what the agent on each node runs.
 #[derive(Parser)]
@@ -21,6 +21,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Run(Box<Run>),
     /// Prints the custom resource definitions as YAML.
     ///
     /// To install them: udplb-operator crd | kubectl apply --server-side -f -
@@ -33,6 +34,7 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
+        Command::Run(run) => run.execute(),
         Command::Crd { output_dir: None } => {
             let yaml: Vec<String> = definitions::manifests()?
                 .into_iter()

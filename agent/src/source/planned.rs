@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
 use udplb_api::{NodeForwardConfig, ResolvedForward, UdpForward};
 use udplb_plan::{Answers, HostAnswer, Standalone, Verdict, standalone};
 use udplb_process::dns;
@@ -77,7 +76,7 @@ pub fn notes(verdicts: &[Verdict]) -> Vec<String> {
 fn in_words(answers: &dns::Answers) -> Answers {
     let answer = |answer: &dns::Answer| HostAnswer {
         addresses: answer.addresses.clone(),
-        answered: answer.answered.map(in_seconds).map(time),
+        answered: answer.answered_text(),
         failure: answer.failure.as_ref().map(ToString::to_string),
     };
     Answers {
@@ -91,14 +90,6 @@ fn in_words(answers: &dns::Answers) -> Answers {
 
 const fn in_seconds(time: dns::Time) -> u64 {
     time.as_secs()
-}
-
-/// As `2026-11-22T22:40:05Z`: unlike an age it does not change, so that it is said once.
-fn time(seconds: u64) -> String {
-    let time = i64::try_from(seconds)
-        .ok()
-        .and_then(|seconds| Timestamp::from_second(seconds).ok());
-    time.map_or_else(|| "an unknown time".to_owned(), |time| time.to_string())
 }
 
 /// What of the answers is worth keeping for a start without name servers.

@@ -74,6 +74,14 @@ pub enum Rejection {
         /// What both would take.
         listener: String,
     },
+    /// Forwards may not be in its namespace.
+    #[error(
+        "forwards may not be in namespace {namespace}: move it, or have the cluster's operator choose the namespace with --namespace-selector"
+    )]
+    NamespaceNotAllowed {
+        /// The namespace.
+        namespace: String,
+    },
     /// Older forwards fill a node.
     #[error(
         "node {node} has {limit} older forwards, which is the limit: delete some, or choose fewer nodes with nodeSelector"
@@ -94,6 +102,7 @@ impl Rejection {
             Self::InvalidSpec { .. } => Reason::InvalidSpec,
             Self::ListenerConflict { .. } => Reason::ListenerConflict,
             Self::NodeFull { .. } => Reason::NodeFull,
+            Self::NamespaceNotAllowed { .. } => Reason::NamespaceNotAllowed,
         }
     }
 }

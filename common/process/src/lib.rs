@@ -1,4 +1,5 @@
 //! Parts that both binaries start: telemetry, HTTP endpoints, readiness, shutdown, host names.
+pub mod cluster;
 pub mod dns;
 pub mod http;
 pub mod ready;

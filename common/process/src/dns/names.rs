@@ -18,6 +18,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
@@ -70,6 +71,15 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// When the addresses were confirmed, as `2026-11-22T22:40:05Z`: unlike an age it does not change, so that it is
+    /// said once.
+    #[must_use]
+    pub fn answered_text(&self) -> Option<String> {
+        let seconds = i64::try_from(self.answered?.as_secs()).ok();
+        let time = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
+        Some(time.map_or_else(|| "an unknown time".to_owned(), |time| time.to_string()))
+    }
+
     /// Whether the same counts, however old it is.
     fn is_same(&self, other: &Self) -> bool {
         self.addresses == other.addresses && self.failure == other.failure

@@ -1,0 +1,135 @@
+//! When an object may be written again. Pure.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use crate::op::Target;
+
+/// The shortest time between two writes of one object: churn becomes one write, and the first is at once.
+pub const INTERVAL: Duration = Duration::from_millis(200);
+/// How long a failed write waits at first.
+const FIRST_RETRY: Duration = Duration::from_millis(250);
+/// How long it waits at most.
+const LAST_RETRY: Duration = Duration::from_secs(30);
+/// Writes that are under way at once.
+const CONCURRENCY: usize = 16;
+
+/// What is being written, and who has to wait.
+#[derive(Debug, Default)]
+pub struct Pace {
+    under_way: usize,
+    targets: BTreeMap<Target, State>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct State {
+    is_under_way: bool,
+    not_before: Instant,
+    failures: u32,
+}
+
+impl Pace {
+    /// Whether a write may start now.
+    #[must_use]
+    pub fn may(&self, target: &Target, now: Instant) -> bool {
+        self.under_way < CONCURRENCY
+            && self
+                .targets
+                .get(target)
+                .is_none_or(|state| !state.is_under_way && state.not_before <= now)
+    }
+
+    /// A write starts.
+    pub fn begin(&mut self, target: Target, now: Instant) {
+        self.under_way += 1;
+        let state = self.targets.entry(target).or_insert(State {
+            is_under_way: false,
+            not_before: now,
+            failures: 0,
+        });
+        state.is_under_way = true;
+        state.not_before = now + INTERVAL;
+    }
+
+    /// A write has ended.
+    pub fn end(&mut self, target: &Target, succeeded: bool, now: Instant) {
+        self.under_way = self.under_way.saturating_sub(1);
+        let Some(state) = self.targets.get_mut(target) else {
+            return;
+        };
+        state.is_under_way = false;
+        if succeeded {
+            state.failures = 0;
+        } else {
+            let wait = FIRST_RETRY.saturating_mul(1 << state.failures.min(16));
+            state.not_before = now + wait.min(LAST_RETRY);
+            state.failures += 1;
+        }
+    }
+
+    /// Forgets who waits for nothing any more; the time of the next who waits.
+    pub fn next(&mut self, now: Instant) -> Option<Instant> {
+        self.targets
+            .retain(|_, state| state.is_under_way || state.not_before + LAST_RETRY > now);
+        let waiting = self.targets.values().filter(|state| !state.is_under_way);
+        waiting
+            .map(|state| state.not_before)
+            .filter(|time| *time > now)
+            .min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(name: &str) -> Target {
+        Target::Config(name.to_owned())
+    }
+
+    #[test]
+    fn the_first_write_is_at_once_and_the_next_waits() {
+        let (mut pace, start) = (Pace::default(), Instant::now());
+        assert!(pace.may(&target("a"), start));
+        pace.begin(target("a"), start);
+        assert!(!pace.may(&target("a"), start + INTERVAL), "it is under way");
+        assert!(pace.may(&target("b"), start));
+        let ended = start + Duration::from_millis(10);
+        pace.end(&target("a"), true, ended);
+        assert!(!pace.may(&target("a"), ended));
+        assert_eq!(pace.next(ended), Some(start + INTERVAL));
+        assert!(pace.may(&target("a"), start + INTERVAL));
+        assert_eq!(pace.next(start + INTERVAL), None);
+    }
+
+    #[test]
+    fn failures_wait_longer_and_longer_up_to_a_limit() {
+        let (mut pace, mut now) = (Pace::default(), Instant::now());
+        let mut waits = Vec::new();
+        for _ in 0..12 {
+            pace.begin(target("a"), now);
+            pace.end(&target("a"), false, now);
+            let next = pace.next(now).unwrap();
+            waits.push(next - now);
+            now = next;
+        }
+        assert_eq!(waits[..3], [FIRST_RETRY, FIRST_RETRY * 2, FIRST_RETRY * 4]);
+        assert_eq!(waits[11], LAST_RETRY);
+        pace.begin(target("a"), now);
+        pace.end(&target("a"), true, now);
+        assert_eq!(pace.next(now), Some(now + INTERVAL));
+    }
+
+    #[test]
+    fn only_so_many_at_once() {
+        let (mut pace, now) = (Pace::default(), Instant::now());
+        for index in 0..CONCURRENCY {
+            pace.begin(target(&index.to_string()), now);
+        }
+        assert!(!pace.may(&target("another"), now));
+        pace.end(&target("0"), true, now);
+        assert!(pace.may(&target("another"), now));
+    }
+}

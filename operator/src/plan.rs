@@ -1,0 +1,75 @@
+//! Who runs where: the plan of all that is stored. Pure.
+
+use std::collections::BTreeMap;
+
+use udplb_api::ForwardReference;
+use udplb_plan::{
+    ClusterPlan, ForwardKey, NodeLabels, Rejection, cluster, cluster::MAX_FORWARDS_ON_NODE,
+};
+
+use crate::world::World;
+
+/// Plans the cluster.
+#[must_use]
+pub fn of(world: &World) -> ClusterPlan {
+    let mut refused = BTreeMap::new();
+    let mut readable = Vec::new();
+    for (key, stored) in world.forwards.iter() {
+        match &stored.forward {
+            _ if !world.is_allowed(&key.namespace) => {
+                let namespace = key.namespace.clone();
+                let _ = refused.insert(key.clone(), Rejection::NamespaceNotAllowed { namespace });
+            }
+            Ok(forward) => readable.push(&**forward),
+            Err(error) => {
+                let rejection = Rejection::InvalidSpec {
+                    path: "spec".to_owned(),
+                    message: error.clone(),
+                };
+                let _ = refused.insert(key.clone(), rejection);
+            }
+        }
+    }
+    let nodes = world.nodes.iter();
+    let labels: NodeLabels = nodes
+        .map(|(name, node)| (name.clone(), node.labels.clone()))
+        .collect();
+    let mut plan = cluster(readable, &labels, MAX_FORWARDS_ON_NODE);
+    plan.rejected.extend(refused);
+    keep_what_became_invalid(&mut plan, world);
+    plan
+}
+
+/// Whether a forward goes on as it was last written although its spec breaks a rule. Admission keeps such
+/// specs out, so the rule is younger than the object: an upgrade of udplb is no reason to stop forwarding.
+#[must_use]
+pub fn is_kept(world: &World, plan: &ClusterPlan, key: &ForwardKey) -> bool {
+    let is_invalid = matches!(plan.rejected.get(key), Some(Rejection::InvalidSpec { .. }));
+    let (forward, resolved) = (world.forwards.get(key), world.resolved.get(key));
+    is_invalid
+        && forward.zip(resolved).is_some_and(|(forward, resolved)| {
+            resolved.owner.as_ref() == Some(&forward.identity.uid)
+        })
+}
+
+fn keep_what_became_invalid(plan: &mut ClusterPlan, world: &World) {
+    let invalid = plan.rejected.keys();
+    let kept: Vec<ForwardKey> = invalid
+        .filter(|key| is_kept(world, plan, key))
+        .cloned()
+        .collect();
+    if kept.is_empty() {
+        return;
+    }
+    let is_of_kept = |reference: &&ForwardReference| {
+        kept.iter()
+            .any(|key| key.namespace == reference.namespace && key.name == reference.name)
+    };
+    for (node, references) in &mut plan.nodes {
+        let stored = world.configs.get(node).and_then(|it| it.spec.as_ref());
+        let before = stored.iter().flat_map(|spec| &spec.forwards);
+        references.extend(before.filter(is_of_kept).cloned());
+        references.sort_unstable();
+        references.dedup();
+    }
+}

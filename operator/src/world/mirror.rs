@@ -1,0 +1,164 @@
+//! The objects of one kind, as the API server last told. Pure.
+
+use std::collections::BTreeMap;
+
+use kube::runtime::watcher::Event;
+
+/// What has a `resourceVersion`. They are numbers that rise (Kubernetes 1.35 promises it; etcd always did).
+pub trait Versioned {
+    /// The number; zero where there is none.
+    fn version(&self) -> u64;
+}
+
+/// All objects of one kind. An older version never replaces a newer one, so that the answer to a write can be
+/// put in before the watch tells of it.
+#[derive(Clone, Debug)]
+pub struct Mirror<K, V> {
+    items: BTreeMap<K, V>,
+    /// What a list has told so far.
+    listing: Option<BTreeMap<K, V>>,
+    is_complete: bool,
+}
+
+impl<K, V> Default for Mirror<K, V> {
+    fn default() -> Self {
+        Self {
+            items: BTreeMap::new(),
+            listing: None,
+            is_complete: false,
+        }
+    }
+}
+
+impl<K: Ord + Clone, V: Versioned + Clone + PartialEq> Mirror<K, V> {
+    /// Takes what a watch tells. The keys of the objects that are other now.
+    pub fn take(&mut self, event: Event<(K, V)>) -> Vec<K> {
+        match event {
+            Event::Init => {
+                self.listing = Some(BTreeMap::new());
+                Vec::new()
+            }
+            Event::InitApply((key, value)) => {
+                let listing = self.listing.get_or_insert_default();
+                let _ = listing.insert(key, value);
+                Vec::new()
+            }
+            Event::InitDone => self.replace(),
+            Event::Apply((key, value)) => self.put(key, value).into_iter().collect(),
+            Event::Delete((key, value)) => {
+                let is_newer = |known: &V| known.version() > value.version() && value.version() > 0;
+                if self.items.get(&key).is_none_or(is_newer) {
+                    return Vec::new();
+                }
+                let _ = self.items.remove(&key);
+                vec![key]
+            }
+        }
+    }
+
+    fn put(&mut self, key: K, value: V) -> Option<K> {
+        if let Some(known) = self.items.get(&key)
+            && (known.version() > value.version() || *known == value)
+        {
+            return None;
+        }
+        let _ = self.items.insert(key.clone(), value);
+        Some(key)
+    }
+
+    fn replace(&mut self) -> Vec<K> {
+        self.is_complete = true;
+        let listed = self.listing.take().unwrap_or_default();
+        let gone = self.items.keys().filter(|key| !listed.contains_key(key));
+        let mut changed: Vec<K> = gone.cloned().collect();
+        for key in &changed {
+            let _ = self.items.remove(key);
+        }
+        for (key, value) in listed {
+            changed.extend(self.put(key, value));
+        }
+        changed
+    }
+
+    /// Whether all objects have been listed once.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+
+    /// The object with this key.
+    #[must_use]
+    pub fn get(&self, key: &K) -> Option<&V> {
+        self.items.get(key)
+    }
+
+    /// All objects, sorted by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.items.iter()
+    }
+
+    /// How many there are.
+    #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq)]
+    struct Item(u64);
+
+    impl Versioned for Item {
+        fn version(&self) -> u64 {
+            self.0
+        }
+    }
+
+    fn listed(items: &[(&'static str, u64)]) -> Mirror<&'static str, Item> {
+        let mut mirror = Mirror::default();
+        let _ = mirror.take(Event::Init);
+        for &(key, version) in items {
+            let _ = mirror.take(Event::InitApply((key, Item(version))));
+        }
+        let _ = mirror.take(Event::InitDone);
+        mirror
+    }
+
+    #[test]
+    fn nothing_is_complete_before_the_list_ends() {
+        let mut mirror = Mirror::default();
+        let _ = mirror.take(Event::Init);
+        let _ = mirror.take(Event::InitApply(("a", Item(1))));
+        assert!(!mirror.is_complete() && mirror.len() == 0);
+        assert_eq!(mirror.take(Event::InitDone), ["a"]);
+        assert!(mirror.is_complete());
+    }
+
+    /// A write's own answer comes before the watch's echo of it, and of what was before.
+    #[test]
+    fn an_older_version_is_no_news() {
+        let mut mirror = listed(&[("a", 1)]);
+        assert_eq!(mirror.take(Event::Apply(("a", Item(5)))), ["a"]);
+        assert_eq!(mirror.take(Event::Apply(("a", Item(4)))), [""; 0]);
+        assert_eq!(mirror.take(Event::Apply(("a", Item(5)))), [""; 0]);
+        assert_eq!(mirror.take(Event::Delete(("a", Item(4)))), [""; 0]);
+        assert_eq!(mirror.take(Event::Delete(("a", Item(6)))), ["a"]);
+        assert_eq!(mirror.len(), 0);
+    }
+
+    /// A second list tells by silence what was deleted while nobody watched.
+    #[test]
+    fn a_new_list_replaces_the_old_one() {
+        let mut mirror = listed(&[("a", 1), ("b", 1), ("c", 1)]);
+        let _ = mirror.take(Event::Init);
+        let _ = mirror.take(Event::InitApply(("b", Item(1))));
+        let _ = mirror.take(Event::InitApply(("c", Item(2))));
+        assert_eq!(mirror.len(), 3);
+        assert_eq!(mirror.take(Event::InitDone), ["a", "c"]);
+        assert_eq!(mirror.len(), 2);
+    }
+}
