@@ -5,13 +5,14 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use nix::sys::signal::Signal;
 
 use crate::{
     lab::{BPFFS, Host, Process},
+    product,
     scrape::{self, Metrics},
     sys, wait,
 };
@@ -280,15 +281,5 @@ pub fn forward(name: &str, spec: &str) -> String {
 
 /// The binary under test: what `UDPLB_AGENT` names, or the last one built.
 pub fn binary() -> PathBuf {
-    if let Some(path) = std::env::var_os("UDPLB_AGENT") {
-        return path.into();
-    }
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
-    let built = |profile: &str| {
-        let path = target.join(profile).join("udplb-agent");
-        let time: SystemTime = fs::metadata(&path).ok()?.modified().ok()?;
-        Some((time, path))
-    };
-    let newest = ["release", "debug"].into_iter().filter_map(built).max();
-    newest.expect("no udplb-agent is built: run `cargo build --release -p udplb-agent` or set UDPLB_AGENT").1
+    product::binary("udplb-agent", "UDPLB_AGENT")
 }

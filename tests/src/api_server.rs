@@ -10,11 +10,17 @@ use std::{
     time::Duration,
 };
 
-use k8s_openapi::api::core::v1::Namespace;
-use kube::{
-    Api, Client, Config,
-    config::{KubeConfigOptions, Kubeconfig},
+use k8s_openapi::{
+    api::core::v1::Namespace,
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
+use kube::{
+    Api, Client, Config, ResourceExt as _,
+    api::PostParams,
+    config::{KubeConfigOptions, Kubeconfig},
+    runtime::{conditions::is_crd_established, wait::await_condition},
+};
+use udplb_api::crd;
 
 use crate::{lab::Process, wait};
 use certificates::Certificates;
@@ -120,6 +126,28 @@ impl ApiServer {
             .await
             .unwrap();
         Client::try_from(config).unwrap()
+    }
+
+    /// A client with every right, on a server that knows our kinds and serves them.
+    pub async fn defined(&self) -> Client {
+        let client = self.client().await;
+        let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+        for definition in crd::all() {
+            let definition: CustomResourceDefinition = serde_json::from_value(definition).unwrap();
+            let name = definition.name_any();
+            let _made = api
+                .create(&PostParams::default(), &definition)
+                .await
+                .unwrap();
+            let established = await_condition(api.clone(), &name, is_crd_established());
+            let established = tokio::time::timeout(PATIENCE, established).await;
+            drop(
+                established
+                    .expect("the definition is not established")
+                    .unwrap(),
+            );
+        }
+        client
     }
 
     /// A file for `kubectl`.

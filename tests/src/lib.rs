@@ -13,7 +13,8 @@
 //! | what the program says about single frames, and how large it is | [`test_run`] |
 //! | counters | [`scrape`] |
 //! | host names that change, vanish and fail | [`name_server::NameServer`] |
-//! | the product | [`agent::Agent`] |
+//! | a Kubernetes API server, without nodes | [`api_server::ApiServer`] |
+//! | the product | [`agent::Agent`], [`operator::Operator`] |
 //!
 //! Everything here fails by panicking, with a message that says what was expected and what came. A test
 //! that cannot run (no root, no BPF) fails; none is skipped. Labs are independent of each other, so tests
@@ -27,7 +28,9 @@ pub mod demo;
 pub mod foreign;
 pub mod lab;
 pub mod name_server;
+pub mod operator;
 pub mod packet;
+mod product;
 pub mod scrape;
 mod sys;
 pub mod test_run;

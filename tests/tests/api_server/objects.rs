@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use kube::{
-    Client, Error,
-    api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams},
+    Error,
+    api::{Api, ApiResource, DynamicObject, Patch, PatchParams},
     core::GroupVersionKind,
 };
 use serde_json::{Value, json};
-use udplb_api::crd;
 use udplb_tests::{api_server::ApiServer, wait::Deadline};
 
 /// Longer than a definition takes to be served on a busy machine.
@@ -65,8 +64,7 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) async fn start(name: &str) -> Self {
         let server = ApiServer::start(name).await;
-        let client = server.client().await;
-        define(&client).await;
+        let client = server.defined().await;
         let kind = GroupVersionKind::gvk("udplb.dev", "v1alpha1", "UdpForward");
         let resource = ApiResource::from_gvk(&kind);
         let this = Self {
@@ -92,18 +90,5 @@ impl Server {
             .patch(name, &parameters, &Patch::Apply(object))
             .await
             .map(drop)
-    }
-}
-
-async fn define(client: &Client) {
-    let kind = GroupVersionKind::gvk("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
-    let definitions: Api<DynamicObject> =
-        Api::all_with(client.clone(), &ApiResource::from_gvk(&kind));
-    for definition in crd::all() {
-        let definition: DynamicObject = serde_json::from_value(definition).unwrap();
-        let _made = definitions
-            .create(&PostParams::default(), &definition)
-            .await
-            .unwrap();
     }
 }

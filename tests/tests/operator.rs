@@ -1,0 +1,11 @@
+//! The operator on a real API server. Nodes and agents are played: what they do on real nodes is for the cluster's
+//! tests, what the operator writes for them is for these.
+
+#[path = "operator/leaders.rs"]
+mod leaders;
+#[path = "operator/played.rs"]
+mod played;
+#[path = "operator/services.rs"]
+mod services;
+#[path = "operator/truth.rs"]
+mod truth;

@@ -1,0 +1,274 @@
+//! A cluster without kubelets: nodes and agents are objects that the test writes.
+
+use std::{fmt::Debug, time::Duration};
+
+use k8s_openapi::{
+    api::core::v1::{Namespace, Node, Pod},
+    apimachinery::pkg::apis::meta::v1::Condition,
+};
+use kube::{
+    Api, Client, ResourceExt as _,
+    api::{Patch, PatchParams, PostParams},
+    core::NamespaceResourceScope,
+    runtime::wait::await_condition,
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use udplb_api::{NodeForwardConfig, ResolvedForward, UdpForward};
+use udplb_tests::{
+    api_server::ApiServer,
+    operator::{NAMESPACE, Operator},
+};
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The boot of every node.
+pub(crate) const BOOT: &str = "6d1f3f36-0000-4000-8000-000000000001";
+
+/// An API server with our kinds, and who plays in it.
+pub(crate) struct Cluster {
+    pub(crate) client: Client,
+    pub(crate) server: ApiServer,
+}
+
+impl Cluster {
+    pub(crate) async fn start(name: &str) -> Self {
+        let server = ApiServer::start(name).await;
+        let client = server.defined().await;
+        let this = Self { client, server };
+        this.namespace(NAMESPACE, &json!({})).await;
+        this
+    }
+
+    /// An operator under this name of a pod.
+    pub(crate) fn operator(&self, pod: &str, arguments: &[&str]) -> Operator {
+        Operator::start(&self.server.kubeconfig(), pod, arguments)
+    }
+
+    pub(crate) fn all<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<DynamicType = ()>,
+    {
+        Api::all(self.client.clone())
+    }
+
+    pub(crate) fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), "default")
+    }
+
+    pub(crate) async fn namespace(&self, name: &str, labels: &Value) {
+        let object = json!({ "metadata": { "name": name, "labels": labels } });
+        self.create::<Namespace>(&self.all(), object).await;
+    }
+
+    pub(crate) async fn create<K>(&self, api: &Api<K>, object: Value) -> K
+    where
+        K: Clone + Debug + DeserializeOwned + serde::Serialize,
+    {
+        let object = serde_json::from_value(object).unwrap();
+        api.create(&PostParams::default(), &object).await.unwrap()
+    }
+
+    /// A node that is ready, with an agent whose pod is.
+    pub(crate) async fn node(&self, name: &str, labels: &Value) {
+        let nodes: Api<Node> = self.all();
+        let object = json!({ "metadata": { "name": name, "labels": labels } });
+        drop(self.create(&nodes, object).await);
+        self.set_node(name, "True").await;
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), NAMESPACE);
+        let pod = json!({
+            "metadata": {
+                "name": format!("agent-of-{name}"),
+                "labels": { "app.kubernetes.io/name": "udplb", "app.kubernetes.io/component": "agent" },
+            },
+            "spec": { "nodeName": name, "containers": [{ "name": "agent", "image": "none" }] },
+        });
+        drop(self.create(&pods, pod).await);
+        self.set_agent(name, "True").await;
+    }
+
+    pub(crate) async fn set_node(&self, name: &str, ready: &str) {
+        let status = json!({ "status": {
+            "nodeInfo": {
+                "bootID": BOOT, "architecture": "", "containerRuntimeVersion": "", "kernelVersion": "",
+                "kubeProxyVersion": "", "kubeletVersion": "", "machineID": "", "operatingSystem": "",
+                "osImage": "", "systemUUID": "",
+            },
+            "conditions": [{ "type": "Ready", "status": ready }],
+        }});
+        let nodes: Api<Node> = self.all();
+        let parameters = PatchParams::default();
+        drop(
+            nodes
+                .patch_status(name, &parameters, &Patch::Merge(status))
+                .await
+                .unwrap(),
+        );
+    }
+
+    pub(crate) async fn set_agent(&self, node: &str, ready: &str) {
+        let status = json!({ "status": { "conditions": [{ "type": "Ready", "status": ready }] } });
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), NAMESPACE);
+        let name = format!("agent-of-{node}");
+        let parameters = PatchParams::default();
+        drop(
+            pods.patch_status(&name, &parameters, &Patch::Merge(status))
+                .await
+                .unwrap(),
+        );
+    }
+
+    /// Applies a forward as a user does.
+    pub(crate) async fn apply(&self, name: &str, spec: &Value) -> UdpForward {
+        let object = json!({
+            "apiVersion": "udplb.dev/v1alpha1",
+            "kind": "UdpForward",
+            "metadata": { "name": name },
+            "spec": spec,
+        });
+        let parameters = PatchParams::apply("user").force();
+        let api: Api<UdpForward> = self.api();
+        api.patch(name, &parameters, &Patch::Apply(object))
+            .await
+            .unwrap()
+    }
+
+    /// Says for a node's agent that it runs all that it was told, but for some.
+    pub(crate) async fn report(&self, node: &str, failed: &[(&str, &str, &str)]) {
+        let configs: Api<NodeForwardConfig> = self.all();
+        let config = configs.get(node).await.unwrap();
+        let all: Api<ResolvedForward> = self.all();
+        let resolved = all.list(&Default::default()).await.unwrap();
+        let revision = resolved.iter().map(|it| it.spec.revision).max();
+        let failed: Vec<Value> = failed
+            .iter()
+            .map(|(name, reason, message)| {
+                json!({ "namespace": "default", "name": name, "reason": reason, "message": message })
+            })
+            .collect();
+        let status = json!({
+            "apiVersion": "udplb.dev/v1alpha1",
+            "kind": "NodeForwardConfig",
+            "metadata": { "name": node, "uid": config.metadata.uid },
+            "status": {
+                "bootID": BOOT,
+                "appliedRevision": revision,
+                "failedCount": failed.len(),
+                "failed": failed,
+                "conditions": [{
+                    "type": "Ready", "status": "True", "reason": "Ready", "message": "",
+                    "observedGeneration": config.metadata.generation,
+                    "lastTransitionTime": "2026-01-01T00:00:00Z",
+                }],
+            },
+        });
+        let parameters = PatchParams::apply("udplb-agent").force();
+        drop(
+            configs
+                .patch_status(node, &parameters, &Patch::Apply(status))
+                .await
+                .unwrap(),
+        );
+    }
+
+    /// Waits until an object is as it should be.
+    pub(crate) async fn until<K>(
+        &self,
+        api: &Api<K>,
+        name: &str,
+        what: &str,
+        is: impl Fn(&K) -> bool + Send + Sync,
+    ) -> K
+    where
+        K: kube::Resource + Clone + Debug + Send + DeserializeOwned + 'static,
+    {
+        let condition = |object: Option<&K>| object.is_some_and(&is);
+        let waited = await_condition(api.clone(), name, condition);
+        match tokio::time::timeout(PATIENCE, waited).await {
+            Ok(found) => found.unwrap().unwrap(),
+            Err(_) => panic!("{name}: {what}; it is {:#?}", api.get_opt(name).await),
+        }
+    }
+
+    /// Waits until an object is no more.
+    pub(crate) async fn gone<K>(&self, api: &Api<K>, name: &str)
+    where
+        K: kube::Resource + Clone + Debug + Send + DeserializeOwned + 'static,
+    {
+        let waited = await_condition(api.clone(), name, |object: Option<&K>| object.is_none());
+        match tokio::time::timeout(PATIENCE, waited).await {
+            Ok(gone) => drop(gone.unwrap()),
+            Err(_) => panic!("{name} is still there"),
+        }
+    }
+
+    /// Waits until a condition of a forward has this status, reason and message.
+    pub(crate) async fn says(&self, name: &str, about: &str, expected: [&str; 3]) -> UdpForward {
+        let is = |forward: &UdpForward| {
+            let found = condition(forward, about);
+            found.is_some_and(|it| [&*it.status, &*it.reason, &*it.message] == expected)
+        };
+        let what = format!("{about} is not {expected:?}");
+        self.until(&self.api(), name, &what, is).await
+    }
+
+    /// Waits until a node has been told to run just these.
+    pub(crate) async fn told(&self, node: &str, forwards: &[&str]) {
+        let is = |config: &NodeForwardConfig| {
+            let told = config.spec.forwards.iter().map(|it| it.name.as_str());
+            told.collect::<Vec<_>>() == forwards
+        };
+        let what = format!("it does not name just {forwards:?}");
+        drop(self.until(&self.all(), node, &what, is).await);
+    }
+
+    /// The version of every object of our kinds, except those of these names.
+    pub(crate) async fn versions(&self, except: &[&str]) -> Vec<(String, String)> {
+        let (forwards, resolved, configs) = (
+            self.all::<UdpForward>(),
+            self.all::<ResolvedForward>(),
+            self.all::<NodeForwardConfig>(),
+        );
+        let parameters = Default::default();
+        let forwards = forwards.list(&parameters).await.unwrap();
+        let resolved = resolved.list(&parameters).await.unwrap();
+        let configs = configs.list(&parameters).await.unwrap();
+        let version = |kind: &str, name: String, version: Option<String>| {
+            (format!("{kind}/{name}"), version.unwrap())
+        };
+        let forwards = forwards
+            .iter()
+            .map(|it| version("uf", it.name_any(), it.resource_version()));
+        let resolved = resolved
+            .iter()
+            .map(|it| version("rf", it.name_any(), it.resource_version()));
+        let configs = configs
+            .iter()
+            .map(|it| version("nfc", it.name_any(), it.resource_version()));
+        let all = forwards.chain(resolved).chain(configs);
+        all.filter(|(name, _)| !except.contains(&name.as_str()))
+            .collect()
+    }
+}
+
+/// A condition of a forward.
+pub(crate) fn condition<'a>(forward: &'a UdpForward, about: &str) -> Option<&'a Condition> {
+    let conditions = forward.status.as_ref().map(|status| &status.conditions);
+    conditions
+        .into_iter()
+        .flatten()
+        .find(|it| it.type_ == about)
+}
+
+/// A spec that copies a port to one upstream.
+pub(crate) fn clone_of(port: u16, upstream: &Value) -> Value {
+    json!({
+        "match": { "ports": [{ "port": port }] },
+        "action": "Clone",
+        "destinations": [{ "name": "siem", "upstreams": [upstream] }],
+    })
+}
