@@ -8,7 +8,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, ResourceExt as _,
-    api::{Patch, PatchParams, PostParams},
+    api::{ListParams, Patch, PatchParams, PostParams},
     core::NamespaceResourceScope,
     runtime::wait::await_condition,
 };
@@ -78,6 +78,7 @@ impl Cluster {
         let nodes: Api<Node> = self.all();
         let object = json!({ "metadata": { "name": name, "labels": labels } });
         drop(self.create(&nodes, object).await);
+        self.reboot(name, BOOT).await;
         self.set_node(name, "True").await;
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), NAMESPACE);
         let pod = json!({
@@ -92,14 +93,23 @@ impl Cluster {
     }
 
     pub(crate) async fn set_node(&self, name: &str, ready: &str) {
+        let status = json!({ "status": { "conditions": [{ "type": "Ready", "status": ready }] } });
+        self.patch_node(name, status).await;
+    }
+
+    /// Starts the machine, again perhaps.
+    pub(crate) async fn reboot(&self, name: &str, boot: &str) {
         let status = json!({ "status": {
             "nodeInfo": {
-                "bootID": BOOT, "architecture": "", "containerRuntimeVersion": "", "kernelVersion": "",
+                "bootID": boot, "architecture": "", "containerRuntimeVersion": "", "kernelVersion": "",
                 "kubeProxyVersion": "", "kubeletVersion": "", "machineID": "", "operatingSystem": "",
                 "osImage": "", "systemUUID": "",
             },
-            "conditions": [{ "type": "Ready", "status": ready }],
         }});
+        self.patch_node(name, status).await;
+    }
+
+    async fn patch_node(&self, name: &str, status: Value) {
         let nodes: Api<Node> = self.all();
         let parameters = PatchParams::default();
         drop(
@@ -142,7 +152,7 @@ impl Cluster {
         let configs: Api<NodeForwardConfig> = self.all();
         let config = configs.get(node).await.unwrap();
         let all: Api<ResolvedForward> = self.all();
-        let resolved = all.list(&Default::default()).await.unwrap();
+        let resolved = all.list(&ListParams::default()).await.unwrap();
         let revision = resolved.iter().map(|it| it.spec.revision).max();
         let failed: Vec<Value> = failed
             .iter()
@@ -188,10 +198,10 @@ impl Cluster {
     {
         let condition = |object: Option<&K>| object.is_some_and(&is);
         let waited = await_condition(api.clone(), name, condition);
-        match tokio::time::timeout(PATIENCE, waited).await {
-            Ok(found) => found.unwrap().unwrap(),
-            Err(_) => panic!("{name}: {what}; it is {:#?}", api.get_opt(name).await),
-        }
+        let Ok(found) = tokio::time::timeout(PATIENCE, waited).await else {
+            panic!("{name}: {what}; it is {:#?}", api.get_opt(name).await);
+        };
+        found.unwrap().unwrap()
     }
 
     /// Waits until an object is no more.
@@ -200,10 +210,8 @@ impl Cluster {
         K: kube::Resource + Clone + Debug + Send + DeserializeOwned + 'static,
     {
         let waited = await_condition(api.clone(), name, |object: Option<&K>| object.is_none());
-        match tokio::time::timeout(PATIENCE, waited).await {
-            Ok(gone) => drop(gone.unwrap()),
-            Err(_) => panic!("{name} is still there"),
-        }
+        let gone = tokio::time::timeout(PATIENCE, waited).await;
+        drop(gone.expect("it is still there").unwrap());
     }
 
     /// Waits until a condition of a forward has this status, reason and message.
@@ -216,6 +224,18 @@ impl Cluster {
         self.until(&self.api(), name, &what, is).await
     }
 
+    /// Waits until a forward is ready on so many nodes.
+    pub(crate) async fn ready(&self, name: &str, nodes: usize) {
+        let message = format!("in force on {nodes} of {nodes} nodes");
+        drop(self.says(name, "Ready", ["True", "Ready", &message]).await);
+    }
+
+    /// Waits until a forward waits for nodes, and why.
+    pub(crate) async fn pending(&self, name: &str, message: &str) -> UdpForward {
+        self.says(name, "Ready", ["Unknown", "NodesPending", message])
+            .await
+    }
+
     /// Waits until a node has been told to run just these.
     pub(crate) async fn told(&self, node: &str, forwards: &[&str]) {
         let is = |config: &NodeForwardConfig| {
@@ -226,30 +246,26 @@ impl Cluster {
         drop(self.until(&self.all(), node, &what, is).await);
     }
 
-    /// The version of every object of our kinds, except those of these names.
+    /// The version of every `ResolvedForward` and `NodeForwardConfig`, except those of these names.
     pub(crate) async fn versions(&self, except: &[&str]) -> Vec<(String, String)> {
-        let (forwards, resolved, configs) = (
-            self.all::<UdpForward>(),
-            self.all::<ResolvedForward>(),
-            self.all::<NodeForwardConfig>(),
-        );
-        let parameters = Default::default();
-        let forwards = forwards.list(&parameters).await.unwrap();
-        let resolved = resolved.list(&parameters).await.unwrap();
-        let configs = configs.list(&parameters).await.unwrap();
-        let version = |kind: &str, name: String, version: Option<String>| {
-            (format!("{kind}/{name}"), version.unwrap())
-        };
-        let forwards = forwards
-            .iter()
-            .map(|it| version("uf", it.name_any(), it.resource_version()));
+        let parameters = ListParams::default();
+        let resolved = self
+            .all::<ResolvedForward>()
+            .list(&parameters)
+            .await
+            .unwrap();
+        let configs = self
+            .all::<NodeForwardConfig>()
+            .list(&parameters)
+            .await
+            .unwrap();
         let resolved = resolved
             .iter()
-            .map(|it| version("rf", it.name_any(), it.resource_version()));
+            .map(|it| (it.name_any(), it.resource_version().unwrap()));
         let configs = configs
             .iter()
-            .map(|it| version("nfc", it.name_any(), it.resource_version()));
-        let all = forwards.chain(resolved).chain(configs);
+            .map(|it| (it.name_any(), it.resource_version().unwrap()));
+        let all = resolved.chain(configs);
         all.filter(|(name, _)| !except.contains(&name.as_str()))
             .collect()
     }

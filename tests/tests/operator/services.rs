@@ -119,7 +119,7 @@ async fn a_service_is_its_endpoints() {
         .await;
 
     // One endpoint is one write of the forward that uses it, and nothing else: no revision, no status.
-    let before = cluster.versions(&["rf/syslog"]).await;
+    let before = cluster.versions(&["syslog"]).await;
     let generation = resolved
         .get("syslog")
         .await
@@ -142,7 +142,7 @@ async fn a_service_is_its_endpoints() {
     let last = cluster
         .until(&resolved, "syslog", "it has not five upstreams", has(5))
         .await;
-    assert_eq!(cluster.versions(&["rf/syslog"]).await, before);
+    assert_eq!(cluster.versions(&["syslog"]).await, before);
     println!(
         "61 changes of the endpoints: {} writes",
         last.metadata.generation.unwrap() - generation - 1
