@@ -5,6 +5,8 @@
 mod leaders;
 #[path = "operator/played.rs"]
 mod played;
+#[path = "operator/refused.rs"]
+mod refused;
 #[path = "operator/services.rs"]
 mod services;
 #[path = "operator/truth.rs"]

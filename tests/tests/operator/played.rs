@@ -8,8 +8,8 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, ResourceExt as _,
-    api::{ListParams, Patch, PatchParams, PostParams},
-    core::NamespaceResourceScope,
+    api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    core::{GroupVersionKind, NamespaceResourceScope},
     runtime::wait::await_condition,
 };
 use serde::de::DeserializeOwned;
@@ -132,19 +132,37 @@ impl Cluster {
         );
     }
 
+    /// Forwards as trees, for what our types do not know.
+    pub(crate) fn forwards(&self) -> Api<DynamicObject> {
+        let kind = GroupVersionKind::gvk("udplb.dev", "v1alpha1", "UdpForward");
+        Api::default_namespaced_with(self.client.clone(), &ApiResource::from_gvk(&kind))
+    }
+
     /// Applies a forward as a user does.
     pub(crate) async fn apply(&self, name: &str, spec: &Value) -> UdpForward {
+        let stored = self.apply_raw(name, spec).await;
+        stored.try_parse().unwrap()
+    }
+
+    /// The same, of what our types may not know.
+    pub(crate) async fn apply_raw(&self, name: &str, spec: &Value) -> DynamicObject {
         let object = json!({
             "apiVersion": "udplb.dev/v1alpha1",
             "kind": "UdpForward",
             "metadata": { "name": name },
             "spec": spec,
         });
-        let parameters = PatchParams::apply("user").force();
-        let api: Api<UdpForward> = self.api();
-        api.patch(name, &parameters, &Patch::Apply(object))
-            .await
-            .unwrap()
+        // A definition that was changed is in force a moment later.
+        loop {
+            let parameters = PatchParams::apply("user").force();
+            let patch = Patch::Apply(&object);
+            match self.forwards().patch(name, &parameters, &patch).await {
+                Ok(stored) => return stored,
+                Err(kube::Error::Api(status)) if status.message.contains("Teleport") => {}
+                Err(error) => panic!("{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Says for a node's agent that it runs all that it was told, but for some.
