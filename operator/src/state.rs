@@ -299,3 +299,6 @@ impl State {
         self.last_tick.map(|last| last + interval)
     }
 }
+
+#[cfg(test)]
+mod tests;
