@@ -12,7 +12,7 @@ use crate::{
     parse::{ETHERNET_LENGTH, UDP_LENGTH},
     plan::Plan,
     send,
-    skb::{Refused, Skb},
+    skb::Skb,
     stats::{self, Amount},
     tags::Tags,
     trace,
@@ -94,16 +94,28 @@ pub(crate) fn packet<H: Headers>(
         return Verdict::Next;
     }
     decide(&mut subject);
-    let verdict = carry_out(skb, network, &mut subject);
-    if trace::is_on() {
-        trace::report();
+    // One branch for both that are rare: while nobody traces, a packet without tags pays none for that.
+    if skb.tagged() | trace::session() != 0 {
+        return tagged_or_traced(skb, network, &mut subject);
     }
-    verdict
+    // SAFETY: `identify` told that the packet is ours and filled the first two, `decide` the third.
+    let (headers, work, plan) = unsafe {
+        (
+            subject.headers.assume_init_ref(),
+            subject.work.assume_init_ref(),
+            subject.plan.assume_init_ref(),
+        )
+    };
+    if plan.sends() {
+        send::run(work, headers, plan)
+    } else {
+        plan.refuse(work.forward, work.amount)
+    }
 }
 
-/// Does what was decided.
+/// Does what was decided with a packet that has tags, or that somebody may want to hear of.
 #[inline(always)]
-fn carry_out<H: Headers>(skb: Skb, network: u32, subject: &mut Subject<H>) -> Verdict {
+fn tagged_or_traced<H: Headers>(skb: Skb, network: u32, subject: &mut Subject<H>) -> Verdict {
     // SAFETY: `identify` told that the packet is ours and filled the first two, `decide` the third.
     let (headers, work, plan) = unsafe {
         (
@@ -112,21 +124,38 @@ fn carry_out<H: Headers>(skb: Skb, network: u32, subject: &mut Subject<H>) -> Ve
             subject.plan.assume_init_ref(),
         )
     };
-    if !plan.sends() {
-        return plan.refuse(work.forward, work.amount);
+    if trace::session() != 0 {
+        trace::note(work, headers, plan);
     }
-    if !skb.tag().is_some() {
-        return send::run(work, headers, plan);
-    }
-
-    let Ok(tags) = Tags::strip(skb) else {
-        return plan.fail(work.forward, DropReason::RewriteFailed, work.amount);
+    let verdict = if plan.sends() {
+        send(skb, network, &mut subject.headers, work, plan)
+    } else {
+        plan.refuse(work.forward, work.amount)
     };
+    if trace::session() != 0 {
+        trace::report();
+    }
+    verdict
+}
+
+/// Takes tags off, where there are any, and sends.
+#[inline(always)]
+fn send<H: Headers>(
+    skb: Skb,
+    network: u32,
+    headers: &mut MaybeUninit<H>,
+    work: &mut Work,
+    plan: &Plan,
+) -> Verdict {
+    let mut tags = Tags::of(skb);
+    let stripped = tags.strip(skb);
+    // With or without tags is the same to the verifier, which walks the rest once.
+    tags.hide(work.forward.zero);
     work.transport -= network - ETHERNET_LENGTH;
     // Behind two tags, the first image missed the Ethernet header.
-    let verdict = match headers::load(&mut subject.headers, skb, 0) {
-        Ok(headers) => send::run(work, headers, plan),
-        Err(Refused) => plan.fail(work.forward, DropReason::RewriteFailed, work.amount),
+    let verdict = match (stripped, headers::load(headers, skb, 0)) {
+        (Ok(()), Ok(headers)) => send::run(work, headers, plan),
+        _ => plan.fail(work.forward, DropReason::RewriteFailed, work.amount),
     };
     tags.restored(skb, verdict)
 }
@@ -203,10 +232,6 @@ fn decide<H: Headers>(subject: &mut Subject<H>) {
         )
     };
     Plan::make(&mut subject.plan, work, headers);
-    if trace::is_on() {
-        // SAFETY: just filled.
-        trace::note(work, headers, unsafe { subject.plan.assume_init_ref() });
-    }
 }
 
 /// Counts a GSO packet as its segments. The kernel keeps `gso_segs` at 0 for packets from tap devices,

@@ -47,6 +47,12 @@ impl Tag {
         self.0 != 0
     }
 
+    /// The same tag, unknown to the verifier.
+    #[inline(always)]
+    pub(crate) const fn hidden(self, zero: u32) -> Self {
+        Self(self.0 ^ zero)
+    }
+
     /// Tag protocol, network byte order.
     #[inline(always)]
     pub(crate) const fn protocol(self) -> u16 {
@@ -110,10 +116,16 @@ impl Skb {
         matches!(field!(self, pkt_type), PACKET_BROADCAST | PACKET_MULTICAST)
     }
 
+    /// Whether there is a VLAN tag, as a word: 0 where there is none.
+    #[inline(always)]
+    pub(crate) fn tagged(self) -> u32 {
+        field!(self, vlan_present)
+    }
+
     /// The outermost VLAN tag.
     #[inline(always)]
     pub(crate) fn tag(self) -> Tag {
-        if field!(self, vlan_present) == 0 {
+        if self.tagged() == 0 {
             return Tag::NONE;
         }
         Tag(field!(self, vlan_proto) << 16 | field!(self, vlan_tci) & 0xffff)

@@ -14,22 +14,38 @@ pub(crate) struct Tags {
 }
 
 impl Tags {
-    /// Takes all tags off. Where the kernel refuses half-way, the ones that came off are put back.
+    /// Those of a packet. The inner one shows when the outer one is off.
     #[inline(always)]
-    pub(crate) fn strip(skb: Skb) -> Result<Self, Refused> {
-        let mut tags = Self {
+    pub(crate) fn of(skb: Skb) -> Self {
+        Self {
             outer: skb.tag(),
             inner: Tag::NONE,
-        };
-        skb.pop_tag()?;
-        // The kernel moved the inner tag to where the outer one was.
-        tags.inner = skb.tag();
-        if tags.inner.is_some() && skb.pop_tag().is_err() {
-            tags.inner = Tag::NONE;
-            tags.restore(skb)?;
-            return Err(Refused);
         }
-        Ok(tags)
+    }
+
+    /// Hides from the verifier which there are.
+    #[inline(always)]
+    pub(crate) fn hide(&mut self, zero: u32) {
+        self.outer = self.outer.hidden(zero);
+        self.inner = self.inner.hidden(zero);
+    }
+
+    /// Takes all tags off. Those that are off when the kernel refuses are those to be put back.
+    #[inline(always)]
+    pub(crate) fn strip(&mut self, skb: Skb) -> Result<(), Refused> {
+        let outer = core::mem::replace(&mut self.outer, Tag::NONE);
+        if !outer.is_some() {
+            return Ok(());
+        }
+        skb.pop_tag()?;
+        self.outer = outer;
+        // The kernel moved the inner tag to where the outer one was.
+        let inner = skb.tag();
+        if inner.is_some() {
+            skb.pop_tag()?;
+            self.inner = inner;
+        }
+        Ok(())
     }
 
     /// Puts all tags back on a packet that goes on.

@@ -1,4 +1,4 @@
-//! Reports what became of a packet to whoever traces. Off, it costs a load and a branch.
+//! Reports what became of a packet to whoever traces. Off, it costs a load: see [`crate::deliver::packet`].
 
 use core::{
     mem::offset_of,
@@ -52,10 +52,10 @@ const _: () = assert!(offset_of!(TraceEvent, target).is_multiple_of(4));
 const _: () = assert!(offset_of!(TraceEvent, upstream).is_multiple_of(4));
 const _: () = assert!(offset_of!(TraceEvent, listener_source).is_multiple_of(4));
 
-/// Whether anybody traces.
+/// The number of the session; 0 while nobody traces.
 #[inline(always)]
-pub(crate) fn is_on() -> bool {
-    request!(session) != 0
+pub(crate) fn session() -> u32 {
+    request!(session)
 }
 
 /// What the events of one packet share, in a map of its own.
@@ -87,12 +87,14 @@ pub(crate) struct Note {
 /// Not inlined: what follows needs its room on the stack.
 #[inline(never)]
 pub(crate) fn note<H: Headers>(work: &Work, headers: &H, plan: &Plan) {
-    if !is_wanted(work, headers) {
-        return;
-    }
     let Some(note) = this_cpu() else {
         return;
     };
+    if !is_wanted(work, headers) {
+        // Nor may what is amended from here on get into a note that a run around this one has made.
+        note.session = 0;
+        return;
+    }
     *note = Note {
         session: request!(session),
         last: plan.last,
@@ -142,7 +144,8 @@ pub(crate) fn report() {
         return;
     };
     // Nobody wants it, or the session began after the packet was decided on and has no note of it.
-    if note.session != request!(session) {
+    let session = request!(session);
+    if session == 0 || note.session != session {
         return;
     }
     note.session = 0;
