@@ -7,7 +7,10 @@ use std::{fmt, io, os::fd::OwnedFd};
 
 use crate::{
     lab::Host,
-    sys::bpf::run::{self, Arrival},
+    sys::bpf::{
+        listing,
+        run::{self, Arrival},
+    },
 };
 
 /// Name of the agent's program for interfaces with Ethernet frames.
@@ -42,6 +45,30 @@ pub struct Size {
     pub verified: u32,
     /// Instructions of the program.
     pub instructions: u32,
+}
+
+/// What an instruction does, for a walk over all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Goes on with the next one; so does every other step but a jump and the end.
+    Other,
+    /// Takes the address of a map, or of what is in it.
+    Map(String),
+    /// Combines the bits of two words.
+    Or,
+    /// Calls a function of the program.
+    Call(usize),
+    /// Goes on somewhere else.
+    Jump(usize),
+    /// Goes on somewhere else, or with the next one.
+    Branch {
+        /// Where else.
+        to: usize,
+        /// Whether a word that is zero leads there; none where that is not what is asked.
+        on_zero: Option<bool>,
+    },
+    /// Returns.
+    End,
 }
 
 /// The agent's program on one interface.
@@ -96,6 +123,11 @@ impl TestRun {
             verified: info.verified,
             instructions: info.translated / INSTRUCTION,
         }
+    }
+
+    /// Its instructions.
+    pub fn steps(&self) -> Vec<Step> {
+        listing::read(&self.program).unwrap_or_else(|error| panic!("instructions: {error}"))
     }
 
     /// The program itself.

@@ -12,5 +12,7 @@ mod scene;
 mod size;
 #[path = "datapath/sums.rs"]
 mod sums;
+#[path = "datapath/tracing.rs"]
+mod tracing;
 #[path = "datapath/verdicts.rs"]
 mod verdicts;

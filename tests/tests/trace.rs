@@ -8,7 +8,7 @@ use udplb_tests::{
     agent::{Agent, forward},
     capture::{Capture, Frame},
     lab::{Host, Lab, shapes},
-    packet::{Ethernet, Udp},
+    packet::{Ethernet, Tag, Udp},
     tracer::Tracer,
     traffic::{Numbers, send},
     wait,
@@ -82,18 +82,20 @@ impl Scene {
         Tracer::start(self.node(), &self.agent, arguments)
     }
 
-    /// Sends datagrams of these sources to a port of the node, one after the other.
+    /// Sends datagrams of these sources to a port of the node, one after the other: without a tag, with one, with two.
     fn send(&self, sources: impl Iterator<Item = SocketAddr>, port: u16) {
-        let ethernet = Ethernet::new(self.lab.host("sender").mac("eth0"), self.node().mac("eth0"));
+        let plain = Ethernet::new(self.lab.host("sender").mac("eth0"), self.node().mac("eth0"));
+        let tags = [Tag::service(7), Tag::vlan(9)];
+        let links = [&tags[..0], &tags[1..], &tags].map(|tags| plain.clone().tagged(tags));
         let to = format!("10.0.1.1:{port}");
-        let frame = |source| {
+        let frame = |(source, link)| {
             Udp {
                 source,
                 ..Udp::new("10.0.1.2:1", &to, b"some bytes")
             }
-            .frame(&ethernet)
+            .frame(link)
         };
-        let frames: Vec<Vec<u8>> = sources.map(frame).collect();
+        let frames: Vec<Vec<u8>> = sources.zip(links.iter().cycle()).map(frame).collect();
         send(self.lab.host("sender"), "eth0", &frames);
     }
 }

@@ -1,7 +1,7 @@
 //! What `trace` asks of the program, and what the program answers through a ring buffer.
 //!
 //! The request is one value in the program's zero-initialised data. While nobody traces, a packet
-//! pays one load and one branch for it.
+//! pays one load for it.
 
 use crate::address::Address;
 

@@ -1,5 +1,6 @@
 //! The few BPF commands that foreign programs and test-runs take. IO.
 
+pub(crate) mod listing;
 pub(crate) mod run;
 
 use std::{
