@@ -54,6 +54,12 @@ impl Agent {
         }
     }
 
+    /// A pin directory of its own, beside that of another agent of the host.
+    pub fn pin_below(&mut self, name: &str) {
+        self.pins
+            .set_file_name(format!("{}-{}-{name}", self.host.lab(), self.host.name()));
+    }
+
     /// Starts an agent with this configuration that keeps its kernel state when it stops, and returns when it can
     /// reach every upstream: before, copies are dropped and counted.
     pub fn start(host: &Host, config: &str) -> Self {

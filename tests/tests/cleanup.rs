@@ -130,8 +130,28 @@ fn no_pins(agent: &Agent) {
     assert!(left.is_empty(), "{left:?}");
 }
 
-fn check(hook: &str) {
-    let (lab, _foreign) = furnished(&format!("cleanup-{hook}"));
+/// Gives the maps that a stopped agent left the name of another version's.
+fn become_another_version(agent: &Agent) {
+    let folders = fs::read_dir(agent.pins()).unwrap();
+    let mut folders = folders.map(|entry| entry.unwrap().path());
+    let maps = folders.find(|path| !path.ends_with("links")).unwrap();
+    fs::rename(maps, agent.pins().join("maps-99")).unwrap();
+}
+
+/// Whose maps `cleanup` meets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Version {
+    Its,
+    Another,
+}
+
+fn check(hook: &str, version: Version) {
+    let another = if version == Version::Another {
+        "-other"
+    } else {
+        ""
+    };
+    let (lab, _foreign) = furnished(&format!("cleanup-{hook}{another}"));
     let node = lab.host("node");
     let before = inventory(node);
     let mut agent = Agent::new(node, &["--keep", "--hook", hook]);
@@ -146,6 +166,9 @@ fn check(hook: &str) {
         "a stopped agent leaves its work in the kernel"
     );
     use_it(&lab);
+    if version == Version::Another {
+        become_another_version(&agent);
+    }
     agent.cleanup();
     assert_equal(&before, &inventory(node));
     no_pins(&agent);
@@ -156,12 +179,45 @@ fn check(hook: &str) {
 
 #[test]
 fn cleanup_takes_down_links_and_nothing_else() {
-    check("tcx");
+    check("tcx", Version::Its);
 }
 
 #[test]
 fn cleanup_takes_down_filters_and_nothing_else() {
-    check("clsact");
+    check("clsact", Version::Its);
+}
+
+#[test]
+fn cleanup_takes_down_what_another_version_recorded() {
+    check("tcx", Version::Another);
+    check("clsact", Version::Another);
+}
+
+#[test]
+fn a_filter_that_does_not_use_the_other_versions_maps_stays() {
+    let lab = shapes::two_collectors("cleanup-successor");
+    let node = lab.host("node");
+    let run = |name: &str| {
+        let mut agent = Agent::new(node, &["--keep", "--hook", "clsact", "-i", "eth0"]);
+        agent.pin_below(name);
+        agent.write(&config());
+        agent.run();
+        agent.settle();
+        agent
+    };
+    let mut first = run("first");
+    first.stop();
+    become_another_version(&first);
+    drop(node.run("tc filter del dev eth0 ingress"));
+    let mut second = run("second");
+    second.stop();
+    let filters = node.run("tc filter show dev eth0 ingress");
+    assert!(filters.contains("udplb_ethernet"), "{filters}");
+    first.cleanup();
+    assert_eq!(node.run("tc filter show dev eth0 ingress"), filters);
+    no_pins(&first);
+    second.cleanup();
+    assert_eq!(node.run("tc filter show dev eth0 ingress"), "");
 }
 
 #[test]

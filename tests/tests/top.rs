@@ -5,7 +5,10 @@ use std::{
     fs::File,
     io::{Read as _, Write as _},
     num::NonZero,
-    os::fd::{AsFd as _, OwnedFd},
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::process::ExitStatusExt as _,
+    },
     process::{Child, Command},
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
@@ -13,7 +16,11 @@ use std::{
 
 use nix::{
     pty::{Winsize, openpty},
-    sys::termios::{Termios, tcgetattr},
+    sys::{
+        signal::{Signal, kill},
+        termios::{Termios, tcgetattr},
+    },
+    unistd::Pid,
 };
 use serde_json::Value;
 use udplb_tests::{
@@ -261,6 +268,24 @@ fn keys_sort_and_the_terminal_is_given_back() {
         assert!(status.success(), "{status}");
         assert_eq!(tcgetattr(&terminal.slave).unwrap(), terminal.before);
     });
+}
+
+#[test]
+fn a_signal_ends_it_and_the_terminal_is_given_back() {
+    let (lab, agent) = start("top-signal");
+    for signal in [Signal::SIGTERM, Signal::SIGHUP] {
+        let mut terminal = Terminal::start(lab.host("node"), &agent);
+        terminal.until("screen", |screen| {
+            screen.alternate_screen() && screen.contents().contains("q quit")
+        });
+        kill(Pid::from_raw(terminal.process.id().cast_signed()), signal).unwrap();
+        terminal.until("end of the screen", |screen| {
+            !screen.alternate_screen() && !screen.hide_cursor()
+        });
+        let status = terminal.process.wait().unwrap();
+        assert_eq!(status.signal(), Some(signal as i32), "{status}");
+        assert_eq!(tcgetattr(&terminal.slave).unwrap(), terminal.before);
+    }
 }
 
 /// Sets a flag at the end, whichever end it is.

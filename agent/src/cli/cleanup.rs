@@ -52,12 +52,6 @@ impl Cleanup {
 
     async fn clean_up(&self) -> anyhow::Result<Summary> {
         let pins = PinDirectory::open_any(&self.pins.pin_dir)?;
-        if let Some(maps) = pins.other_version()? {
-            tracing::warn!(
-                "{maps} is of another version of udplb-agent: its pins are removed, but what it attached by clsact \
-                 filters stays (`tc filter show dev IFACE ingress` shows it as udplb)"
-            );
-        }
         let mut maps = match Maps::open(pins.path()) {
             Err(OpenError::Absent { .. }) => None,
             opened => Some(opened?),

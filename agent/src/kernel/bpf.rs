@@ -14,6 +14,7 @@ pub mod probe;
 mod program;
 mod query;
 mod read;
+mod records;
 mod trace;
 
 pub use hook::{Hook, HookChoice, HookError};
@@ -22,4 +23,5 @@ pub use ops::{MapOpError, grace};
 pub use pins::{PinDirectory, PinError, PinState};
 pub use program::{LoadError, Program};
 pub use read::ReadError;
+pub use records::{Records, RecordsError};
 pub use trace::{Session, TraceError, monotonic};

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use thiserror::Error;
 use udplb_abi::{
     address,
-    record::{NEIGHBOUR_CREATED, NEIGHBOUR_UPGRADED, NeighbourKey},
+    record::{NEIGHBOUR_CREATED, NEIGHBOUR_UPGRADED, Neighbour, NeighbourKey},
 };
 
 use super::{
@@ -74,21 +74,30 @@ pub async fn release(
 ) -> Result<(), NeighbourError> {
     let key = key(interface, address);
     if let Some(record) = maps.neighbour(&key)? {
-        let origin = match record.origin {
-            NEIGHBOUR_CREATED => Origin::Created,
-            _ => Origin::Upgraded,
-        };
-        match netlink::release(interface, address, origin).await {
-            // With the interface it went, too.
-            Err(netlink::Error::Neighbour {
-                source: nix::errno::Errno::ENODEV | nix::errno::Errno::EINVAL,
-                ..
-            }) => {}
-            released => released?,
-        }
+        give_back(interface, address, record).await?;
         maps.forget_neighbour(&key)?;
     }
     Ok(())
+}
+
+/// Takes back what a record stands for, where the entry still is ours.
+pub async fn give_back(
+    interface: InterfaceIndex,
+    address: IpAddr,
+    record: Neighbour,
+) -> Result<(), NeighbourError> {
+    let origin = match record.origin {
+        NEIGHBOUR_CREATED => Origin::Created,
+        _ => Origin::Upgraded,
+    };
+    match netlink::release(interface, address, origin).await {
+        // With the interface it went, too.
+        Err(netlink::Error::Neighbour {
+            source: nix::errno::Errno::ENODEV | nix::errno::Errno::EINVAL,
+            ..
+        }) => Ok(()),
+        released => Ok(released?),
+    }
 }
 
 const fn key(interface: InterfaceIndex, address: IpAddr) -> NeighbourKey {

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Stdout, Write as _},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -12,6 +13,7 @@ use crossterm::{
     style::Print,
     terminal::{self, Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen},
 };
+use nix::sys::signal::{SigSet, Signal, raise};
 
 use super::{Interval, Order, format::fit, lines, sort};
 
@@ -41,6 +43,7 @@ pub enum Wish {
 impl Screen {
     /// Takes the terminal.
     pub fn open(order: Order) -> io::Result<Self> {
+        give_back_on_signals()?;
         terminal::enable_raw_mode()?;
         // From here on it is given back whatever happens.
         let mut screen = Self {
@@ -134,8 +137,39 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // Where the terminal is gone, nothing is left to restore.
-        let _shown = execute!(self.out, Show, LeaveAlternateScreen);
-        let _cooked = terminal::disable_raw_mode();
+        give_back(&mut self.out);
     }
+}
+
+fn give_back(out: &mut impl io::Write) {
+    // Where the terminal is gone, nothing is left to restore.
+    let _shown = execute!(out, Show, LeaveAlternateScreen);
+    let _cooked = terminal::disable_raw_mode();
+}
+
+/// A signal ends the process as always, but gives the terminal back first.
+fn give_back_on_signals() -> io::Result<()> {
+    let signals: SigSet = [
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGHUP,
+        Signal::SIGQUIT,
+    ]
+    .into_iter()
+    .collect();
+    signals.thread_block()?;
+    let wait = move || {
+        let Ok(signal) = signals.wait() else {
+            return;
+        };
+        // Kept to the end, so that nothing is drawn afterwards.
+        let mut out = io::stdout().lock();
+        give_back(&mut out);
+        let _unblocked = signals.thread_unblock();
+        let _ended = raise(signal);
+    };
+    let _detached = thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(wait)?;
+    Ok(())
 }

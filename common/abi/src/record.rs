@@ -1,4 +1,7 @@
 //! What user space keeps beside the datapath's maps, so that a restart or `cleanup` knows what is ours.
+//!
+//! `ATTACHMENTS` and `NEIGHBOURS` keep their names and shapes when [`crate::LAYOUT`] changes: the `cleanup` of every
+//! version reads those of any other.
 
 use crate::address::Address;
 

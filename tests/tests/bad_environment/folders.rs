@@ -114,12 +114,15 @@ fn maps_of_another_version_are_named() {
     )]);
     // What runs goes on meanwhile, with the maps that its program holds.
     situation.use_it();
-    // Whoever has that version no more can take it down all the same.
+    // Whoever has that version no more can take it down all the same, even if it kept other records.
+    fs::remove_file(situation.pins.join("maps-99/ATTACHMENTS")).unwrap();
     let output = situation.output("cleanup", &[]);
     assert!(output.status.success());
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(
-        said.contains("maps-99 is of another version of udplb-agent: its pins are removed"),
+        said.contains(
+            "maps-99 is of another version of udplb-agent and its records cannot be read: its pins are removed"
+        ),
         "{said}"
     );
     assert!(!situation.pins.exists());

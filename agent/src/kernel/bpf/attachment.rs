@@ -13,7 +13,7 @@ use udplb_abi::{
 };
 
 use super::{
-    Hook, HookChoice, MapOpError, Maps, PinDirectory, PinError, Program,
+    Hook, HookChoice, MapOpError, Maps, PinDirectory, PinError, Program, Records,
     hook::{self, HookError},
     ops::{absent, refused, removed, zeros},
     pins,
@@ -46,7 +46,7 @@ pub enum AttachError {
     Pins(#[from] PinError),
     #[error(transparent)]
     Program(#[from] LoadError),
-    #[error("failed to ask for the identity of our program")]
+    #[error("failed to ask for the identity of a program")]
     Identity(#[source] Box<ProgramError>),
 }
 
@@ -151,8 +151,48 @@ pub async fn detach(
     pins: &PinDirectory,
     interface: InterfaceIndex,
 ) -> Result<(), AttachError> {
+    take_off(pins, interface, maps.attachment(interface)?).await?;
+    removed(
+        map::INTERFACE_COUNTERS,
+        maps.interface_counters.remove(&interface),
+    )?;
+    removed(map::ATTACHMENTS, maps.attachments.remove(&interface))?;
+    Ok(())
+}
+
+/// Takes the program of another version off an interface. Tells whether what is there is that version's: its filter is
+/// the one that works with its maps.
+pub async fn detach_other(
+    records: &Records,
+    pins: &PinDirectory,
+    interface: InterfaceIndex,
+    record: Attachment,
+) -> Result<bool, AttachError> {
+    if record.hook == HOOK_CLSACT {
+        if !qdisc::has_clsact(interface).await? {
+            return Ok(true);
+        }
+        let program = qdisc::ingress_program(interface, FILTER_PRIORITY, FILTER_HANDLE).await?;
+        if let Some(program) = program
+            && !records
+                .are_used_by(program)
+                .map_err(|error| AttachError::Identity(error.into()))?
+        {
+            return Ok(false);
+        }
+    }
+    take_off(pins, interface, Some(record)).await?;
+    Ok(true)
+}
+
+/// Takes down what a record stands for, and a pinned link with or without one.
+async fn take_off(
+    pins: &PinDirectory,
+    interface: InterfaceIndex,
+    record: Option<Attachment>,
+) -> Result<(), AttachError> {
     hook::detach_tcx(interface, &pins.link(interface))?;
-    if let Some(record) = maps.attachment(interface)?
+    if let Some(record) = record
         && record.hook == HOOK_CLSACT
     {
         hook::detach_clsact(interface)?;
@@ -160,11 +200,6 @@ pub async fn detach(
             qdisc::remove_empty_clsact(interface).await?;
         }
     }
-    removed(
-        map::INTERFACE_COUNTERS,
-        maps.interface_counters.remove(&interface),
-    )?;
-    removed(map::ATTACHMENTS, maps.attachments.remove(&interface))?;
     Ok(())
 }
 

@@ -175,10 +175,10 @@ impl PinDirectory {
         &self.path
     }
 
-    /// The folder with the maps of another version, if there is one. [`PinDirectory::remove`] takes it down
-    /// without knowing what is in it.
-    pub fn other_version(&self) -> Result<Option<String>, PinError> {
-        other_version(&self.path)
+    /// The folders with the maps of other versions. [`PinDirectory::remove`] takes them down without knowing
+    /// what is in them.
+    pub fn other_versions(&self) -> Result<Vec<PathBuf>, PinError> {
+        other_versions(&self.path)
     }
 
     /// Where maps are pinned. Each layout has a folder of its own, so that a program never meets maps
@@ -309,22 +309,22 @@ fn writable(folder: &Path) -> Result<(), PinError> {
 
 /// The maps of another layout would go on being filled by nobody while their programs still run.
 fn refuse_other_versions(path: &Path) -> Result<(), PinError> {
-    match other_version(path)? {
-        None => Ok(()),
-        Some(found) => Err(PinError::OtherVersion {
+    match &other_versions(path)?[..] {
+        [] => Ok(()),
+        [found, ..] => Err(PinError::OtherVersion {
             path: path.to_owned(),
-            found,
+            found: file_name(found),
             ours: file_name(&maps_of(path)),
         }),
     }
 }
 
-/// The folder of another layout's maps.
-fn other_version(path: &Path) -> Result<Option<String>, PinError> {
+/// The folders of other layouts' maps.
+fn other_versions(path: &Path) -> Result<Vec<PathBuf>, PinError> {
     let ours = maps_of(path);
-    let is_other = |found: &PathBuf| *found != ours && file_name(found).starts_with("maps-");
-    let found = entries(path)?.into_iter().find(is_other);
-    Ok(found.as_deref().map(file_name))
+    let mut folders = entries(path)?;
+    folders.retain(|found| *found != ours && file_name(found).starts_with("maps-"));
+    Ok(folders)
 }
 
 fn file_name(path: &Path) -> String {
