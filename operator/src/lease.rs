@@ -57,6 +57,8 @@ pub struct Elector {
     settings: Settings,
     publish: watch::Sender<Option<Instant>>,
     seen: Option<Seen>,
+    /// What failed last, so that it is said once.
+    failure: Option<String>,
 }
 
 impl Elector {
@@ -69,6 +71,7 @@ impl Elector {
             settings,
             publish,
             seen: None,
+            failure: None,
         };
         (elector, Leadership(leadership))
     }
@@ -118,6 +121,7 @@ impl Elector {
                 let written = timeout(patience, self.write(lease, Some(identity))).await;
                 match written {
                     Ok(Ok(lease)) => {
+                        self.failure = None;
                         self.seen = Some(Seen::update(self.seen.take(), Some(&lease), sent));
                         self.lead_until(sent + *duration);
                         patience
@@ -185,12 +189,16 @@ impl Elector {
     }
 
     /// The term goes on as long as the last renewal lasts.
-    fn failed(&self, error: &dyn std::error::Error) {
-        tracing::warn!(
-            error = udplb_process::error_chain(error),
-            lease = self.settings.name,
-            "cannot read or renew the Lease"
-        );
+    fn failed(&mut self, error: &dyn std::error::Error) {
+        let error = udplb_process::error_chain(error);
+        if self.failure.as_ref() != Some(&error) {
+            tracing::warn!(
+                error,
+                lease = self.settings.name,
+                "cannot read or renew the Lease; trying again"
+            );
+            self.failure = Some(error);
+        }
         let until = *self.publish.borrow();
         if until.is_some_and(|until| until <= Instant::now()) {
             self.end_term("the term has run out");

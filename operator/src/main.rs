@@ -5,7 +5,12 @@
     reason = "the documentation of arguments is what --help prints"
 )]
 
-use std::{fs, io::Write, path::PathBuf};
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -32,15 +37,25 @@ enum Command {
     },
 }
 
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().command {
+fn main() -> ExitCode {
+    let Err(error) = execute(Arguments::parse().command) else {
+        return ExitCode::SUCCESS;
+    };
+    // Where nobody can read it, the exit code has to do.
+    let error = udplb_process::error_chain(&*error);
+    let _written = writeln!(io::stderr(), "udplb-operator: {error}");
+    ExitCode::FAILURE
+}
+
+fn execute(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::Run(run) => run.execute(),
         Command::Crd { output_dir: None } => {
             let yaml: Vec<String> = definitions::manifests()?
                 .into_iter()
                 .map(|manifest| manifest.yaml)
                 .collect();
-            std::io::stdout()
+            io::stdout()
                 .write_all(yaml.join("---\n").as_bytes())
                 .context("failed to print the definitions")
         }

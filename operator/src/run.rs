@@ -32,22 +32,29 @@ const CHANGES: usize = 4_096;
 /// Turns UdpForwards into a ResolvedForward each and a NodeForwardConfig for each node, and keeps their status.
 /// Several may run: one leads and writes, the others are warm.
 #[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Example, outside the cluster:\n  udplb-operator run --kubeconfig ~/.kube/config --pod-name me"
+)]
 pub struct Run {
     /// Namespaces that may hold forwards
     ///
     /// A selector of namespaces by their labels, such as udplb.dev/allowed=true. Without it, every namespace may.
     #[arg(long, value_name = "SELECTOR")]
     namespace_selector: Option<String>,
-    /// Where /metrics, /livez and /readyz are served
+    /// /metrics, /livez, /readyz
+    ///
+    /// Where /metrics, /livez and /readyz are served.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9466")]
     http_address: SocketAddr,
-    /// Where the cluster is, if not around us
+    /// The cluster, if not around us
     #[arg(long, value_name = "FILE", env = "KUBECONFIG")]
     kubeconfig: Option<PathBuf>,
     /// This pod's name, which leads
     #[arg(long, value_name = "NAME", env = "POD_NAME")]
     pod_name: String,
-    /// The namespace of the Lease and of the agents' pods
+    /// Namespace of Lease and agents
+    ///
+    /// The namespace of the Lease and of the agents' pods.
     #[arg(
         long,
         value_name = "NAME",
@@ -55,12 +62,15 @@ pub struct Run {
         default_value = "udplb-system"
     )]
     pod_namespace: String,
-    /// Seconds that a leader lasts without a renewal
+    /// How long a leader lasts
+    ///
+    /// Seconds that a leader lasts without a renewal. It renews three times as often. Another one takes over after as
+    /// long at most.
     #[arg(long, value_name = "SECONDS", default_value_t = 15,
           value_parser = clap::value_parser!(u64).range(3..=300))]
     lease_duration: u64,
     /// Log as text or json
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     output: Output,
     /// Log more
     #[arg(long, short)]

@@ -119,7 +119,9 @@ impl Sink {
         while let Some(event) = stream.next().await {
             match event {
                 Ok(event) => {
-                    if std::mem::take(&mut has_failed) {
+                    // A list begins before it is known whether it can be had.
+                    let is_news = !matches!(event, Event::Init);
+                    if is_news && std::mem::take(&mut has_failed) {
                         tracing::info!(kind, "watching again");
                     }
                     if self.changes.send(change(map(event, &prune))).await.is_err() {

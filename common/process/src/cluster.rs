@@ -1,6 +1,6 @@
 //! The way to the API server. IO.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use kube::{
     Client, Config,
@@ -11,22 +11,18 @@ use kube::{
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file that was named cannot be used.
-    #[error("cannot use {path}: write a kubeconfig file there, or leave --kubeconfig out in a pod", path = path.display())]
+    #[error("{reason}: name a kubeconfig file with --kubeconfig, or leave it out in a pod")]
     File {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        source: kube::config::KubeconfigError,
+        /// What is wrong with it, with its name.
+        reason: kube::config::KubeconfigError,
     },
     /// Neither a pod nor a kubeconfig.
     #[error(
-        "this is no pod with a service account, and there is no kubeconfig: name one with --kubeconfig"
+        "this is no pod with a service account, and there is no kubeconfig: name one with --kubeconfig ({reason})"
     )]
     Nowhere {
         /// What was tried.
-        #[source]
-        source: kube::config::InferConfigError,
+        reason: kube::config::InferConfigError,
     },
     /// The settings do not make a client.
     #[error("cannot make a client for {server}")]
@@ -42,13 +38,10 @@ pub enum Error {
 /// A client for the cluster that the file names, or else for the one around this pod.
 pub async fn client(kubeconfig: Option<&Path>) -> Result<Client, Error> {
     let config = match kubeconfig {
-        Some(path) => read(path).await.map_err(|source| Error::File {
-            path: path.to_owned(),
-            source,
-        })?,
+        Some(path) => read(path).await.map_err(|reason| Error::File { reason })?,
         None => Config::infer()
             .await
-            .map_err(|source| Error::Nowhere { source })?,
+            .map_err(|reason| Error::Nowhere { reason })?,
     };
     let server = config.cluster_url.to_string();
     Client::try_from(config).map_err(|source| Error::Client {

@@ -43,7 +43,12 @@ fn filter(
     environment: Option<&str>,
     debug: bool,
 ) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
-    let default = if debug { "info,udplb=debug" } else { "info" };
+    // What the client cannot do comes back as an error, and is told by whoever wanted it.
+    let default = if debug {
+        "info,kube_client=off,udplb=debug"
+    } else {
+        "info,kube_client=off"
+    };
     EnvFilter::builder().parse(
         environment
             .filter(|text| !text.is_empty())
