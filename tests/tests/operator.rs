@@ -11,3 +11,5 @@ mod refused;
 mod services;
 #[path = "operator/truth.rs"]
 mod truth;
+#[path = "operator/writes.rs"]
+mod writes;
