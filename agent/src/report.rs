@@ -16,6 +16,7 @@ use crate::{
     desired::prefix::Prefix,
     facts::InterfaceIndex,
     tables::{Tables, walk},
+    text,
 };
 
 /// Where counters are read from: sums over all CPUs.
@@ -225,11 +226,7 @@ fn upstream<C: Counters>(
 /// How metrics and `status` call an upstream.
 #[must_use]
 pub fn label(slot: &UpstreamSlot) -> String {
-    let address = address::to_ip(slot.address);
-    match u16::from_be_bytes(slot.port) {
-        0 => address.to_string(),
-        port => std::net::SocketAddr::new(address, port).to_string(),
-    }
+    text::endpoint(address::to_ip(slot.address), u16::from_be_bytes(slot.port))
 }
 
 fn sum<E>(

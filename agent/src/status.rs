@@ -319,7 +319,7 @@ impl Destination {
         Self {
             name: destination.name,
             strategy: text::strategy(walk::strategy(destination.slot.strategy)),
-            source_address: if rewrites { "Rewrite" } else { "Preserve" },
+            source_address: text::address_handling(rewrites),
             tables: balances
                 .filter_map(|(family, balance)| Some((family, skew::of(tables, balance)?)))
                 .map(|(family, found)| Table {

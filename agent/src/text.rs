@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    net::{IpAddr, SocketAddr},
 };
 
 use udplb_abi::{hash::Strategy, next_hop::STATE_RESOLVED};
@@ -31,6 +32,21 @@ impl Names {
 #[must_use]
 pub fn mac(address: [u8; 6]) -> String {
     address.map(|byte| format!("{byte:02x}")).join(":")
+}
+
+/// An address with its port, where it has one: 0 is none.
+#[must_use]
+pub fn endpoint(address: IpAddr, port: u16) -> String {
+    match port {
+        0 => address.to_string(),
+        port => SocketAddr::new(address, port).to_string(),
+    }
+}
+
+/// What becomes of an address as people write it.
+#[must_use]
+pub const fn address_handling(rewrites: bool) -> &'static str {
+    if rewrites { "Rewrite" } else { "Preserve" }
 }
 
 /// An action as people write it.

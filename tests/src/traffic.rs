@@ -2,12 +2,14 @@
 
 mod frames;
 mod numbers;
+mod one;
 mod receiver;
 pub mod record;
 mod stream;
 
 pub use frames::{send, send_pending, send_segmented};
 pub use numbers::Numbers;
+pub use one::use_it;
 pub use receiver::{Progress, Receiver};
 pub use record::Report;
 pub use stream::{Flow, Pace, Sent, Stream};

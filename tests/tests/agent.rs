@@ -5,11 +5,9 @@ use std::{process::Command, time::Duration};
 
 use udplb_tests::{
     agent::{self, Agent, forward},
-    capture::Capture,
     foreign,
-    lab::{Host, Lab, shapes},
-    packet::{Ethernet, Udp},
-    traffic::send,
+    lab::{Host, shapes},
+    traffic::use_it,
     wait,
 };
 
@@ -26,15 +24,6 @@ const SPEC: &str = "
 
 fn config() -> String {
     forward("syslog", SPEC)
-}
-
-/// Sends a datagram to an address of the node and waits for its copy.
-fn use_it(lab: &Lab) {
-    let mut copies = Capture::link(lab.host("collector1"), "eth0");
-    let ethernet = Ethernet::new(lab.host("sender").mac("eth0"), lab.host("node").mac("eth0"));
-    let frame = Udp::new("10.0.1.2:1000", "10.0.1.1:514", b"hello").frame(&ethernet);
-    send(lab.host("sender"), "eth0", &[frame]);
-    assert_eq!(copies.expect(1, |packet| packet.is_udp_to(5514)).len(), 1);
 }
 
 /// How many changes of the kernel the agent has logged.

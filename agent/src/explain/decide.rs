@@ -40,10 +40,7 @@ pub(super) fn all(met: &Met<'_>) -> Vec<Destination> {
 
 fn one(met: &Met<'_>, slot: &Slot) -> Destination {
     let name = met.tables.names.get(&slot.id).map_or("", String::as_str);
-    let keeps = |kind| match kind {
-        ADDRESS_REWRITE => "Rewrite",
-        _ => "Preserve",
-    };
+    let keeps = |kind| text::address_handling(kind == ADDRESS_REWRITE);
     let strategy = walk::strategy(slot.strategy).unwrap_or(Strategy::Random);
     let mut destination = Destination {
         name: name.rsplit('/').next().unwrap_or(name).to_owned(),

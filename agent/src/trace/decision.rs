@@ -96,10 +96,7 @@ impl Decision {
             bytes: event.bytes,
             verdict: verdict.label(),
             reason: reason.filter(|_| has_reason).map(|reason| reason.label()),
-            upstream: address_of(event.upstream).map(|address| match port {
-                0 => address.to_string(),
-                port => SocketAddr::new(address, port).to_string(),
-            }),
+            upstream: address_of(event.upstream).map(|address| text::endpoint(address, port)),
             copy: (verdict == TraceVerdict::Sent).then(|| Copy::new(event, names)),
         }
     }

@@ -15,7 +15,7 @@ use udplb_abi::{
     trace::{TraceRequest, TraceVerdict},
 };
 
-use crate::desired::prefix::Prefix;
+use crate::{desired::prefix::Prefix, text};
 
 /// Which decisions to report; the default reports every one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,10 +68,7 @@ impl FromStr for Upstream {
 
 impl fmt::Display for Upstream {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.port {
-            None => self.address.fmt(formatter),
-            Some(port) => SocketAddr::new(self.address, port).fmt(formatter),
-        }
+        formatter.write_str(&text::endpoint(self.address, self.port.unwrap_or_default()))
     }
 }
 

@@ -7,46 +7,7 @@ use udplb_api::{Checker, NodeForwardConfig, ResolvedForward, UdpForward, crd};
 
 /// Every field of the API once.
 fn full() -> Value {
-    json!({
-        "apiVersion": "udplb.dev/v1alpha1",
-        "kind": "UdpForward",
-        "metadata": { "name": "syslog", "namespace": "telemetry", "labels": { "team": "network" } },
-        "spec": {
-            "state": "Active",
-            "nodeSelector": {
-                "matchLabels": { "role": "edge" },
-                "matchExpressions": [{ "key": "zone", "operator": "In", "values": ["a", "b"] }],
-            },
-            "interfaces": ["eth*", "bond0.100"],
-            "match": {
-                "addresses": ["192.0.2.10", "2001:db8::/64", "239.1.2.3", "0.0.0.0/0"],
-                "ports": [{ "port": 514 }, { "port": 10000, "endPort": 10099 }],
-                "sources": ["198.51.100.0/24", "203.0.113.9"],
-            },
-            "action": "Forward",
-            "whenUnavailable": "Drop",
-            "destinations": [
-                {
-                    "name": "siem",
-                    "strategy": "SourceIPPort",
-                    "sourceAddress": "Rewrite",
-                    "destinationAddress": "Rewrite",
-                    "sampling": { "oneIn": 10, "per": "Flow" },
-                    "rateLimit": { "packetsPerSecond": 50000, "burst": 5000 },
-                    "upstreams": [
-                        { "address": "203.0.113.5", "port": 5514, "weight": 3 },
-                        { "hostname": "siem.example.com", "port": 5514 },
-                        { "service": { "name": "collector", "port": "syslog" } },
-                        { "service": { "name": "collector", "port": 514 } },
-                        { "service": { "name": "collector" } },
-                        { "address": "2001:db8::5" },
-                        { "address": "169.254.20.10" },
-                    ],
-                },
-                { "name": "mirror", "destinationAddress": "Preserve", "upstreams": [{ "address": "203.0.113.6" }] },
-            ],
-        },
-    })
+    serde_json::from_str(include_str!("objects/full.json")).unwrap()
 }
 
 fn minimal() -> Value {

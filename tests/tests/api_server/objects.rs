@@ -7,7 +7,7 @@ use kube::{
     api::{Api, ApiResource, DynamicObject, Patch, PatchParams},
     core::GroupVersionKind,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use udplb_tests::{api_server::ApiServer, wait::Deadline};
 
 /// Longer than a definition takes to be served on a busy machine.
@@ -15,44 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Every field of the API once.
 pub(crate) fn full() -> Value {
-    json!({
-        "apiVersion": "udplb.dev/v1alpha1",
-        "kind": "UdpForward",
-        "metadata": { "name": "syslog", "namespace": "default", "labels": { "team": "network" } },
-        "spec": {
-            "state": "Active",
-            "nodeSelector": {
-                "matchLabels": { "role": "edge" },
-                "matchExpressions": [{ "key": "zone", "operator": "In", "values": ["a", "b"] }],
-            },
-            "interfaces": ["eth*", "bond0.100"],
-            "match": {
-                "addresses": ["192.0.2.10", "2001:db8::/64", "239.1.2.3", "0.0.0.0/0"],
-                "ports": [{ "port": 514 }, { "port": 10000, "endPort": 10099 }],
-                "sources": ["198.51.100.0/24", "203.0.113.9"],
-            },
-            "action": "Forward",
-            "whenUnavailable": "Drop",
-            "destinations": [
-                {
-                    "name": "siem",
-                    "strategy": "SourceIPPort",
-                    "sourceAddress": "Rewrite",
-                    "destinationAddress": "Rewrite",
-                    "sampling": { "oneIn": 10, "per": "Flow" },
-                    "rateLimit": { "packetsPerSecond": 50000, "burst": 5000 },
-                    "upstreams": [
-                        { "address": "203.0.113.5", "port": 5514, "weight": 3 },
-                        { "hostname": "siem.example.com", "port": 5514 },
-                        { "service": { "name": "collector", "port": "syslog" } },
-                        { "service": { "name": "collector", "port": 514 } },
-                        { "address": "2001:db8::5" },
-                    ],
-                },
-                { "name": "mirror", "destinationAddress": "Preserve", "upstreams": [{ "address": "203.0.113.6" }] },
-            ],
-        },
-    })
+    serde_json::from_str(include_str!("../../../common/api/tests/objects/full.json")).unwrap()
 }
 
 /// A server with our definitions, and a client that asks it about `UdpForward`s.

@@ -10,11 +10,9 @@ use nix::errno::Errno;
 use serde_json::Value;
 use udplb_tests::{
     agent::{self, forward},
-    capture::Capture,
     lab::{BPFFS, Host, Lab, Process, shapes},
-    packet::{Ethernet, Udp},
     scrape,
-    traffic::send,
+    traffic::use_it,
     wait,
 };
 
@@ -189,11 +187,6 @@ impl Situation {
 
     /// Sends a datagram and waits for its copy.
     pub(crate) fn use_it(&self) {
-        let mut copies = Capture::link(self.lab.host("collector1"), "eth0");
-        let (sender, node) = (self.lab.host("sender"), self.node());
-        let ethernet = Ethernet::new(sender.mac("eth0"), node.mac("eth0"));
-        let frame = Udp::new("10.0.1.2:1000", "10.0.1.1:514", b"hello").frame(&ethernet);
-        send(sender, "eth0", &[frame]);
-        assert_eq!(copies.expect(1, |packet| packet.is_udp_to(5514)).len(), 1);
+        use_it(&self.lab);
     }
 }

@@ -5,10 +5,8 @@ use std::{fs, fs::File, io::Write as _, time::Duration};
 
 use udplb_tests::{
     agent::{Agent, forward},
-    capture::Capture,
     lab::{Lab, shapes},
-    packet::{Ethernet, Udp},
-    traffic::send,
+    traffic::use_it,
     wait,
 };
 
@@ -21,15 +19,6 @@ const SPEC: &str = "
   destinations:
   - {name: one, upstreams: [{address: 10.0.2.2, port: 5514}]}
 ";
-
-/// Sends a datagram and waits for its copy.
-fn use_it(lab: &Lab) {
-    let mut copies = Capture::link(lab.host("collector1"), "eth0");
-    let ethernet = Ethernet::new(lab.host("sender").mac("eth0"), lab.host("node").mac("eth0"));
-    let frame = Udp::new("10.0.1.2:1000", "10.0.1.1:514", b"hello").frame(&ethernet);
-    send(lab.host("sender"), "eth0", &[frame]);
-    assert_eq!(copies.expect(1, |packet| packet.is_udp_to(5514)).len(), 1);
-}
 
 fn wait_for(agent: &Agent, line: &str) {
     wait::until(PATIENCE, line, || agent.log().contains(line).then_some(()));
