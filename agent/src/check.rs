@@ -12,8 +12,8 @@ use crate::{
     error_chain,
     preflight::finding::{Finding, Verdict},
     source::{
-        file::{LoadError, Problem},
-        planned,
+        file::{Lines, LoadError, Problem},
+        planned::{self, Refusal},
     },
 };
 
@@ -78,6 +78,19 @@ impl Mistake {
         }
     }
 
+    fn refused(path: &Path, Refusal { key, line, reason }: &Refusal) -> Self {
+        let message = format!("forward {key} does not run: {reason}");
+        Self {
+            line: *line,
+            text: match line {
+                Some(line) => format!("{}:{line}: {message}", path.display()),
+                None => message.clone(),
+            },
+            message,
+            ..Self::default()
+        }
+    }
+
     fn at(problem: &Problem) -> Self {
         Self {
             line: Some(problem.line),
@@ -92,7 +105,11 @@ impl Mistake {
 impl File {
     /// What became of a file: the plan, or why there is none; and what the plan meets on this host.
     #[must_use]
-    pub fn of(path: &Path, planned: Result<&Standalone, &LoadError>, notices: &[Notice]) -> Self {
+    pub fn of(
+        path: &Path,
+        planned: Result<&(Standalone, Lines), &LoadError>,
+        notices: &[Notice],
+    ) -> Self {
         let mut file = Self {
             path: path.display().to_string(),
             forwards: 0,
@@ -100,14 +117,10 @@ impl File {
             notes: Vec::new(),
         };
         match planned {
-            Ok(plan) => {
+            Ok((plan, lines)) => {
                 file.forwards = plan.forwards.len();
-                for verdict in &plan.verdicts {
-                    let key = &verdict.key;
-                    if let Err(rejection) = &verdict.accepted {
-                        let text = format!("forward {key} does not run: {rejection}");
-                        file.problems.push(Mistake::of_file(text));
-                    }
+                for refusal in planned::refusals(&plan.verdicts, lines) {
+                    file.problems.push(Mistake::refused(path, &refusal));
                 }
                 file.notes = planned::notes(&plan.verdicts);
                 file.notes.extend(notices.iter().map(ToString::to_string));

@@ -99,11 +99,11 @@ pub(crate) fn tables(forwards: &[(&str, &str)]) -> Tables {
         )
     });
     let text: String = documents.collect();
-    let forwards = file::parse(&text, Path::new("test.yaml"))
+    let parsed = file::parse(&text, Path::new("test.yaml"))
         .unwrap_or_else(|problems| panic!("{problems:?}\n{text}"));
     let Standalone {
         config, forwards, ..
-    } = standalone(&forwards, "test", &Answers::default());
+    } = standalone(&parsed.forwards, "test", &Answers::default());
     let input = Input::new(
         &config.spec.forwards,
         |reference| {

@@ -23,7 +23,10 @@ use crate::{
         netlink::{self, Network},
     },
     preflight::{self, folder, judge, privilege::Capability},
-    source::{file, planned},
+    source::{
+        file::{self, Parsed},
+        planned,
+    },
 };
 
 /// How long somebody at a terminal waits for host names: as long as two silent name servers are given.
@@ -79,11 +82,11 @@ impl Check {
         let mut file = None;
         if let Some(path) = &self.config {
             let planned = match file::load(path) {
-                Ok(forwards) => Ok(plan(&forwards).await?),
+                Ok(Parsed { forwards, lines }) => Ok((plan(&forwards).await?, lines)),
                 Err(error) => Err(error),
             };
             let notices = match &planned {
-                Ok(plan) if host.is_some() => notices(plan).await.unwrap_or_default(),
+                Ok((plan, _)) if host.is_some() => notices(plan).await.unwrap_or_default(),
                 _ => Vec::new(),
             };
             file = Some(File::of(path, planned.as_ref(), &notices));

@@ -1,7 +1,7 @@
 //! Reads forwards from a file. IO: only [`load`]; what it reads is parsed in pure modules.
 //!
 //! ```text
-//! text ─document─▶ values with their places ─parse─┬─ UdpForward documents ─▶ Vec<UdpForward>
+//! text ─document─▶ values with their places ─parse─┬─ UdpForward documents ─▶ Parsed
 //!                                                  └─ ancestor ────────────▶
 //! ```
 //!
@@ -18,9 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use udplb_api::UdpForward;
-
-pub use parse::{Problem, parse};
+pub use parse::{Lines, Parsed, Problem, parse};
 
 /// Largest file that is read, in MiB. 10,000 forwards take about 5.
 const MAX_MIB: u64 = 8;
@@ -87,7 +85,7 @@ fn lines(problems: &[Problem]) -> String {
 }
 
 /// Reads a file and parses it.
-pub fn load(path: &Path) -> Result<Vec<UdpForward>, LoadError> {
+pub fn load(path: &Path) -> Result<Parsed, LoadError> {
     let text = read(path)?;
     parse(&text, path).map_err(|problems| LoadError::Invalid { problems })
 }

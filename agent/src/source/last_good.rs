@@ -173,7 +173,9 @@ mod tests {
         assert!(last_good.load().unwrap().is_none());
         let text =
             "- {key: {address: 10.0.0.1, port: 514}, upstream: [{address: 10.0.0.2, port: 5514}]}";
-        let forwards = crate::source::file::parse(text, Path::new("config.yaml")).unwrap();
+        let forwards = crate::source::file::parse(text, Path::new("config.yaml"))
+            .unwrap()
+            .forwards;
         assert_eq!(forwards.len(), 1);
         last_good.save(&forwards).unwrap();
         assert_eq!(last_good.load().unwrap().unwrap(), forwards);

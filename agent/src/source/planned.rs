@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use udplb_api::{NodeForwardConfig, ResolvedForward, UdpForward};
-use udplb_plan::{Answers, HostAnswer, Standalone, Verdict, standalone};
+use udplb_plan::{Answers, ForwardKey, HostAnswer, Standalone, Verdict, standalone};
 use udplb_process::dns;
 
-use super::last_good::Names;
+use super::{
+    file::{Lines, Parsed},
+    last_good::Names,
+};
 use crate::desired::input::Input;
 
 /// A forward's own node, in the plan of a file.
@@ -25,18 +28,21 @@ pub struct Planned {
 
 /// Plans the forwards of a file, and says what of them does not run.
 #[must_use]
-pub fn plan(forwards: &[UdpForward], answers: &dns::Answers) -> Planned {
+pub fn plan(file: &Parsed, answers: &dns::Answers) -> Planned {
     let Standalone {
         config,
         forwards,
         verdicts,
         hostnames,
-    } = on_this_host(forwards, answers);
-    let rejected = verdicts.iter().filter_map(|verdict| {
-        let rejection = verdict.accepted.as_ref().err()?;
-        Some(format!("forward {} does not run: {rejection}", verdict.key))
-    });
-    let mut notices: Vec<String> = rejected.collect();
+    } = on_this_host(&file.forwards, answers);
+    let refusals = refusals(&verdicts, &file.lines);
+    let mut notices: Vec<String> = refusals
+        .into_iter()
+        .map(|Refusal { key, line, reason }| match line {
+            Some(line) => format!("forward {key} in line {line} does not run: {reason}"),
+            None => format!("forward {key} does not run: {reason}"),
+        })
+        .collect();
     notices.extend(notes(&verdicts));
     Planned {
         input: input(&config, &forwards),
@@ -49,6 +55,31 @@ pub fn plan(forwards: &[UdpForward], answers: &dns::Answers) -> Planned {
 #[must_use]
 pub fn on_this_host(forwards: &[UdpForward], answers: &dns::Answers) -> Standalone {
     standalone(forwards, NODE, &in_words(answers))
+}
+
+/// A forward that does not run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which one.
+    pub key: ForwardKey,
+    /// Where it is in its file.
+    pub line: Option<u64>,
+    /// Why, and what to change.
+    pub reason: String,
+}
+
+/// The forwards that do not run.
+#[must_use]
+pub fn refusals(verdicts: &[Verdict], lines: &Lines) -> Vec<Refusal> {
+    let line = |key: &ForwardKey| lines.get(&key.name).copied();
+    let refusal = |Verdict { key, accepted, .. }: &Verdict| {
+        Some(Refusal {
+            key: key.clone(),
+            line: line(key),
+            reason: accepted.as_ref().err()?.with_line(line),
+        })
+    };
+    verdicts.iter().filter_map(refusal).collect()
 }
 
 /// What of the forwards that run is not as written. The same is said once, in however many places it holds:
@@ -138,7 +169,7 @@ mod tests {
     use super::*;
     use crate::source::file::parse;
 
-    fn forwards(count: u16) -> Vec<UdpForward> {
+    fn forwards(count: u16) -> Parsed {
         let entry = |number: u16| {
             format!(
                 "- {{key: {{address: 10.0.0.1, port: {}}}, upstream: [{{address: siem.lab, port: 514}}]}}\n",

@@ -20,11 +20,10 @@ use tokio::{
     sync::watch as channel,
     task::{JoinError, spawn_blocking},
 };
-use udplb_api::UdpForward;
 use udplb_process::dns::{self, Dns};
 
 use super::{
-    file::{self, LoadError},
+    file::{self, Lines, LoadError, Parsed},
     last_good::{LastGood, Names},
     planned::{self, Planned},
     watch::Watch,
@@ -52,7 +51,7 @@ pub struct Source {
     path: PathBuf,
     watch: Watch,
     /// The file as it was when it was last good.
-    forwards: Arc<Vec<UdpForward>>,
+    file: Arc<Parsed>,
     dns: Dns,
     last_good: LastGood,
     last_names: LastGood<Names>,
@@ -66,7 +65,7 @@ pub struct Source {
 
 #[derive(Default)]
 struct Unsaved {
-    forwards: Option<Arc<Vec<UdpForward>>>,
+    file: Option<Arc<Parsed>>,
     names: Option<Names>,
 }
 
@@ -79,11 +78,11 @@ impl Source {
         let last_good = LastGood::at(state);
         let last_names = LastGood::names_at(state);
         let (mut complaint, mut unsaved) = (None, Unsaved::default());
-        let forwards = match file::load(path) {
-            Ok(forwards) => {
-                let forwards = Arc::new(forwards);
-                unsaved.forwards = Some(Arc::clone(&forwards));
-                forwards
+        let file = match file::load(path) {
+            Ok(file) => {
+                let file = Arc::new(file);
+                unsaved.file = Some(Arc::clone(&file));
+                file
             }
             Err(error) => {
                 let Some(forwards) = load(&last_good) else {
@@ -91,16 +90,19 @@ impl Source {
                 };
                 complain(&mut complaint, &error);
                 tracing::warn!("running the last good input");
-                Arc::new(forwards)
+                Arc::new(Parsed {
+                    forwards,
+                    lines: Lines::new(),
+                })
             }
         };
         let dns = Dns::start(load(&last_names).unwrap_or_default(), metrics);
-        let unanswered = planned::plan(&forwards, &dns::Answers::new());
+        let unanswered = planned::plan(&file, &dns::Answers::new());
         dns.want(unanswered.hostnames.clone());
         Ok(Self {
             path: path.to_owned(),
             watch,
-            forwards,
+            file,
             dns,
             last_good,
             last_names,
@@ -151,15 +153,15 @@ impl Source {
     async fn next_file(&mut self) -> Option<Planned> {
         let path = self.path.clone();
         let loaded = spawn_blocking(move || {
-            let forwards = Arc::new(file::load(&path)?);
-            let unanswered = planned::plan(&forwards, &dns::Answers::new());
-            Ok((forwards, unanswered))
+            let file = Arc::new(file::load(&path)?);
+            let unanswered = planned::plan(&file, &dns::Answers::new());
+            Ok((file, unanswered))
         });
         match loaded.await {
-            Ok(Ok((forwards, unanswered))) => {
+            Ok(Ok((file, unanswered))) => {
                 self.complaint = None;
-                self.unsaved.forwards = Some(Arc::clone(&forwards));
-                self.forwards = forwards;
+                self.unsaved.file = Some(Arc::clone(&file));
+                self.file = file;
                 self.dns.want(unanswered.hostnames.clone());
                 return Some(unanswered);
             }
@@ -184,18 +186,18 @@ impl Source {
     async fn plan(&mut self) -> Result<Planned, JoinError> {
         let answers = self.dns.answers();
         self.unsaved.names = Some(planned::known(&answers));
-        let forwards = Arc::clone(&self.forwards);
-        spawn_blocking(move || planned::plan(&forwards, &answers)).await
+        let file = Arc::clone(&self.file);
+        spawn_blocking(move || planned::plan(&file, &answers)).await
     }
 
     /// Keeps what has changed for the next start.
     async fn save(&mut self) {
-        let Unsaved { forwards, names } = mem::take(&mut self.unsaved);
+        let Unsaved { file, names } = mem::take(&mut self.unsaved);
         let (last_good, last_names) = (self.last_good.clone(), self.last_names.clone());
         // A failure has been told; a panic has been, too.
         let _saved = spawn_blocking(move || {
-            if let Some(forwards) = forwards {
-                save(&last_good, &forwards, "the file");
+            if let Some(file) = file {
+                save(&last_good, &file.forwards, "the file");
             }
             if let Some(names) = names {
                 save(&last_names, &names, "the name servers");
@@ -254,10 +256,10 @@ mod tests {
         let text = format!(
             "- {{key: {{address: 10.0.0.1, port: 514}}, upstream: [{{address: {upstream}, port: 514}}]}}"
         );
-        let forwards = file::parse(&text, Path::new("config.yaml")).unwrap();
+        let file = file::parse(&text, Path::new("config.yaml")).unwrap();
         Planned {
             notices: vec![notice.to_owned()],
-            ..planned::plan(&forwards, &dns::Answers::new())
+            ..planned::plan(&file, &dns::Answers::new())
         }
     }
 

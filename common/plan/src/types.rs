@@ -65,9 +65,7 @@ pub enum Rejection {
         message: String,
     },
     /// An older forward listens there.
-    #[error(
-        "{winner} is older and listens on {listener} too: change the ports, addresses or interfaces of one of them"
-    )]
+    #[error("{}", conflict(winner, listener))]
     ListenerConflict {
         /// The forward that stays.
         winner: ForwardKey,
@@ -94,7 +92,25 @@ pub enum Rejection {
     },
 }
 
+fn conflict(winner: &impl fmt::Display, listener: &str) -> String {
+    format!(
+        "{winner} is older and listens on {listener} too: change the ports, addresses or interfaces of one of them"
+    )
+}
+
 impl Rejection {
+    /// In words that say where another forward is, as far as that is known: its line in a file.
+    #[must_use]
+    pub fn with_line(&self, line: impl Fn(&ForwardKey) -> Option<u64>) -> String {
+        match self {
+            Self::ListenerConflict { winner, listener } => match line(winner) {
+                Some(line) => conflict(&format_args!("{winner} in line {line}"), listener),
+                None => self.to_string(),
+            },
+            _ => self.to_string(),
+        }
+    }
+
     /// The reason of the `Accepted` condition.
     #[must_use]
     pub const fn reason(&self) -> Reason {

@@ -275,7 +275,7 @@ fn what_contradicts_itself_is_named() {
     let everywhere = other
         .replace("    addresses: [192.0.2.10]\n", "")
         .replace("- port: 514\n", "- port: 500\n      endPort: 600\n");
-    let conflict = "forward default/other does not run: default/syslog is older and listens on port 514 of 192.0.2.10 too: change the ports, addresses or interfaces of one of them";
+    let conflict = "f.yaml:21: forward default/other does not run: default/syslog in line 4 is older and listens on port 514 of 192.0.2.10 too: change the ports, addresses or interfaces of one of them";
     check(&[
         (format!("{GOOD}---\n{other}"), &[conflict]),
         (format!("{GOOD}---\n{everywhere}"), &[conflict]),

@@ -175,7 +175,7 @@ fn a_conflict_leaves_the_first_forward_running() {
     let agent = Agent::start(lab.host("node"), &config);
     wait_for(
         &agent,
-        "forward default/other does not run: default/syslog is older and listens on port 514 too: change the ports, addresses or interfaces of one of them\n",
+        "forward default/other in line 14 does not run: default/syslog in line 4 is older and listens on port 514 too: change the ports, addresses or interfaces of one of them\n",
     );
     use_it(&lab);
 }

@@ -7,7 +7,7 @@
 //!   - {address: 203.0.113.5, port: 5514}             # or a host name
 //! ```
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::net::IpAddr;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ use udplb_api::{
 
 use super::{
     document::Document,
-    parse::{NAMESPACE, Problems, unique},
+    parse::{Lines, NAMESPACE, Problems, unique},
 };
 
 /// Name of the one destination that an entry becomes.
@@ -74,7 +74,11 @@ struct Target {
 }
 
 /// The forwards of such a file.
-pub(super) fn forwards(list: &Document, problems: &mut Problems<'_>) -> Vec<UdpForward> {
+pub(super) fn forwards(
+    list: &Document,
+    lines: &mut Lines,
+    problems: &mut Problems<'_>,
+) -> Vec<UdpForward> {
     if !problems.check(&Checker::with_schema(schema()), list) {
         return Vec::new();
     }
@@ -85,12 +89,11 @@ pub(super) fn forwards(list: &Document, problems: &mut Problems<'_>) -> Vec<UdpF
             return Vec::new();
         }
     };
-    let mut names = BTreeMap::new();
     let mut forwards = Vec::with_capacity(entries.len());
     for (index, entry) in entries.into_iter().enumerate() {
         let forward = forward(entry);
         unique(
-            &mut names,
+            lines,
             list,
             &format!("[{index}].key"),
             forward.metadata.name.as_deref(),

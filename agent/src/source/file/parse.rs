@@ -51,22 +51,35 @@ impl fmt::Display for Problem {
     }
 }
 
+/// The forwards of a file, and where each is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Parsed {
+    /// In the order of the file; their namespace is `default`.
+    pub forwards: Vec<UdpForward>,
+    /// Where they are; nowhere if the file is not there any more.
+    pub lines: Lines,
+}
+
+/// The lines where forwards have their names, by name.
+pub type Lines = BTreeMap<String, u64>;
+
 /// Parses a file: `UdpForward` documents, or the one list of the ancestor's format. `path` is for
-/// messages only. Forwards come in the order of the file; their namespace is `default`.
-pub fn parse(text: &str, path: &Path) -> Result<Vec<UdpForward>, Vec<Problem>> {
+/// messages only.
+pub fn parse(text: &str, path: &Path) -> Result<Parsed, Vec<Problem>> {
     let mut problems = Problems {
         file: path,
         found: Vec::new(),
     };
+    let mut lines = Lines::new();
     let forwards = match document::read(text) {
-        Ok(documents) => forwards(&documents, &mut problems),
+        Ok(documents) => forwards(&documents, &mut lines, &mut problems),
         Err(error) => {
             problems.add(error.place, "", &error.message);
             Vec::new()
         }
     };
     if problems.found.is_empty() {
-        return Ok(forwards);
+        return Ok(Parsed { forwards, lines });
     }
     problems.found.sort();
     Err(problems.found)
@@ -103,7 +116,11 @@ impl Problems<'_> {
     }
 }
 
-fn forwards(documents: &[Document], problems: &mut Problems<'_>) -> Vec<UdpForward> {
+fn forwards(
+    documents: &[Document],
+    lines: &mut Lines,
+    problems: &mut Problems<'_>,
+) -> Vec<UdpForward> {
     let count = match documents {
         [list] => list.value.as_array().map_or(1, Vec::len),
         documents => documents.len(),
@@ -127,13 +144,12 @@ fn forwards(documents: &[Document], problems: &mut Problems<'_>) -> Vec<UdpForwa
             problems.add_at(list, "", message);
             Vec::new()
         }
-        [list] if list.value.is_array() => ancestor::forwards(list, problems),
+        [list] if list.value.is_array() => ancestor::forwards(list, lines, problems),
         documents => {
             let checker = Checker::udp_forward();
-            let mut names = BTreeMap::new();
             documents
                 .iter()
-                .filter_map(|document| forward(&checker, document, &mut names, problems))
+                .filter_map(|document| forward(&checker, document, lines, problems))
                 .collect()
         }
     }
@@ -154,7 +170,7 @@ pub(super) fn too_many(count: usize) -> Option<String> {
 fn forward(
     checker: &Checker,
     document: &Document,
-    names: &mut BTreeMap<String, u64>,
+    lines: &mut Lines,
     problems: &mut Problems<'_>,
 ) -> Option<UdpForward> {
     if document.value.is_array() {
@@ -176,7 +192,7 @@ fn forward(
     forward.metadata.namespace = Some(NAMESPACE.to_owned());
     forward.status = None;
     unique(
-        names,
+        lines,
         document,
         "metadata.name",
         forward.metadata.name.as_deref(),
@@ -187,7 +203,7 @@ fn forward(
 
 /// Reports a name that was used before.
 pub(super) fn unique(
-    names: &mut BTreeMap<String, u64>,
+    lines: &mut Lines,
     document: &Document,
     path: &str,
     name: Option<&str>,
@@ -195,7 +211,7 @@ pub(super) fn unique(
 ) {
     let name = name.unwrap_or_default();
     let line = document.place(path).line;
-    if let Some(earlier) = names.insert(name.to_owned(), line) {
+    if let Some(earlier) = lines.insert(name.to_owned(), line) {
         let message = format!("{name} is there already, in line {earlier}: write another one");
         problems.add_at(document, path, &message);
     }

@@ -30,7 +30,7 @@ spec:
 ";
 
 fn good(text: &str) -> Vec<UdpForward> {
-    parse(text, Path::new("config.yaml")).unwrap()
+    parse(text, Path::new("config.yaml")).unwrap().forwards
 }
 
 fn said(text: &str) -> Vec<String> {
@@ -356,7 +356,7 @@ fn a_file_is_loaded_or_the_reason_named() {
     );
 
     std::fs::write(&path, MINIMAL).unwrap();
-    assert_eq!(load(&path).unwrap(), good(MINIMAL));
+    assert_eq!(load(&path).unwrap().forwards, good(MINIMAL));
 
     std::fs::write(&path, "[1]").unwrap();
     assert_eq!(
