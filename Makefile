@@ -1,7 +1,10 @@
 # Every target does the set-up that it needs; `make setup` alone does nothing else.
-.PHONY: help setup build test demo bench lint format format-check clean install uninstall
+.PHONY: help setup build images test demo bench lint format format-check clean install uninstall
 
 CARGO := cargo
+
+# Static binaries for the images.
+MUSL := x86_64-unknown-linux-musl
 
 # Where `make install` puts things, below DESTDIR if that is set, and where it takes the binaries from.
 PREFIX ?= /usr/local
@@ -23,6 +26,12 @@ setup: ## Install the tool chain and the packages that are missing
 
 build: setup ## Build target/release/udplb-agent and udplb-operator
 	$(CARGO) build --release
+
+images: setup ## Container images, one archive each, in target/images
+	@.ci/setup images
+	$(CARGO) build --release --target $(MUSL) --package udplb-agent --package udplb-operator
+	$(CARGO) run --release --quiet --package udplb-images -- --output target/images \
+		--agent target/$(MUSL)/release/udplb-agent --operator target/$(MUSL)/release/udplb-operator
 
 test: build ## Every test that needs no kubelet; needs root
 	@.ci/setup test

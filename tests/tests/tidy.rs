@@ -6,13 +6,14 @@ use std::{
 };
 
 /// Folders of source files, from the root of the repository.
-const FOLDERS: [&str; 8] = [
+const FOLDERS: [&str; 9] = [
     "agent",
     "agent-ebpf",
     "common/abi",
     "common/api",
     "common/plan",
     "common/process",
+    "deploy/images",
     "deploy/pages",
     "operator",
 ];
