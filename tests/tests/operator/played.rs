@@ -169,9 +169,10 @@ impl Cluster {
     pub(crate) async fn report(&self, node: &str, failed: &[(&str, &str, &str)]) {
         let configs: Api<NodeForwardConfig> = self.all();
         let config = configs.get(node).await.unwrap();
-        let all: Api<ResolvedForward> = self.all();
-        let resolved = all.list(&ListParams::default()).await.unwrap();
-        let revision = resolved.iter().map(|it| it.spec.revision).max();
+        let mut revision = 0;
+        for told in &config.spec.forwards {
+            revision = revision.max(self.revision(&told.name).await);
+        }
         let failed: Vec<Value> = failed
             .iter()
             .map(|(name, reason, message)| {
@@ -201,6 +202,18 @@ impl Cluster {
                 .await
                 .unwrap(),
         );
+    }
+
+    /// Waits until the present version of a forward is written for the nodes, and tells its revision.
+    async fn revision(&self, name: &str) -> i64 {
+        let forward = self.forwards().get(name).await.unwrap();
+        let generation = forward.metadata.generation.unwrap().to_string();
+        let is = |resolved: &ResolvedForward| {
+            resolved.annotations().get("udplb.dev/generation") == Some(&generation)
+        };
+        let api: Api<ResolvedForward> = self.api();
+        let what = format!("it is not of generation {generation}");
+        self.until(&api, name, &what, is).await.spec.revision
     }
 
     /// Waits until an object is as it should be.
