@@ -14,6 +14,7 @@
 //! | counters | [`scrape`] |
 //! | host names that change, vanish and fail | [`name_server::NameServer`] |
 //! | a Kubernetes API server, without nodes | [`api_server::ApiServer`] |
+//! | the manifests as users apply them | [`manifests`] |
 //! | the product | [`agent::Agent`], [`operator::Operator`] |
 //!
 //! Everything here fails by panicking, with a message that says what was expected and what came. A test
@@ -27,6 +28,7 @@ pub mod capture;
 pub mod demo;
 pub mod foreign;
 pub mod lab;
+pub mod manifests;
 pub mod name_server;
 pub mod operator;
 pub mod packet;
