@@ -3,6 +3,8 @@
 mod check;
 mod cleanup;
 mod explain;
+mod host;
+mod node;
 mod run;
 mod status;
 mod top;
@@ -13,6 +15,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use run::Run;
+use udplb_process::telemetry::{self, Format};
 
 /// Clones and forwards UDP packets in the kernel, before the network stack sees them.
 #[derive(Debug, Parser)]
@@ -40,6 +43,8 @@ pub struct Cli {
 enum Command {
     /// Run the forwards of a file, and follow its changes
     Run(Run),
+    /// Run the forwards that the cluster has for this node
+    Node(node::Node),
     /// Show attachments, upstreams and counters, also while no agent runs
     Status(status::Status),
     /// Show live rates of forwards, destinations and upstreams
@@ -79,6 +84,7 @@ impl Cli {
     pub fn execute(self) -> anyhow::Result<()> {
         match self.command.unwrap_or(Command::Run(self.run)) {
             Command::Run(run) => run.execute(),
+            Command::Node(node) => node.execute(),
             Command::Status(status) => status.execute(),
             Command::Top(top) => top.execute(),
             Command::Trace(trace) => trace.execute(),
@@ -86,6 +92,18 @@ impl Cli {
             Command::Check(check) => check.execute(),
             Command::Cleanup(cleanup) => cleanup.execute(),
         }
+    }
+}
+
+impl Output {
+    /// Has the process log in this form.
+    fn start_logging(self, debug: bool) -> anyhow::Result<()> {
+        let format = match self {
+            Self::Text => Format::Text,
+            Self::Json => Format::Json,
+        };
+        telemetry::start(format, debug)?;
+        Ok(())
     }
 }
 

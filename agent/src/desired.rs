@@ -55,6 +55,8 @@ pub struct Desired {
     pub next_hops: BTreeMap<Address, NextHopSlot>,
     /// Neighbour entries that we have the kernel keep fresh.
     pub neighbours: BTreeSet<(InterfaceIndex, IpAddr)>,
+    /// Forwards that should listen and have no interface to do so, by `namespace/name`.
+    pub deaf: BTreeSet<String>,
     /// What this host does not carry out, and why.
     pub notices: Vec<Notice>,
 }
@@ -115,14 +117,9 @@ impl Desired {
     /// Settles the input for this host. `only` takes the place of all forwards' own interfaces.
     #[must_use]
     pub fn settle(input: &Input, only: Option<&[InterfacePattern]>, facts: &Facts) -> Self {
-        let mut notices: Vec<_> = input
-            .pending
-            .iter()
-            .map(|forward| Notice::Pending {
-                forward: forward.clone(),
-            })
-            .collect();
+        let mut notices = Vec::new();
         let mut attachments = BTreeSet::new();
+        let mut deaf = BTreeSet::new();
         let mut wanted: Vec<(&Spec, Vec<Match>)> = Vec::new();
         for forward in distinct(&input.forwards, &mut notices) {
             let mut matches = Vec::new();
@@ -132,6 +129,9 @@ impl Desired {
                 let ports = forward.ports.clone();
                 matches.push(Match { ports, places });
                 families::check(forward, &matches, &mut notices);
+                if interfaces.is_empty() {
+                    let _ = deaf.insert(forward.name.clone());
+                }
                 attachments.extend(interfaces);
             }
             wanted.push((forward, matches));
@@ -183,6 +183,7 @@ impl Desired {
                 })
                 .collect(),
             neighbours: neighbours(&upstreams, facts),
+            deaf,
             notices,
         }
     }

@@ -104,17 +104,13 @@ pub(crate) fn tables(forwards: &[(&str, &str)]) -> Tables {
     let Standalone {
         config, forwards, ..
     } = standalone(&parsed.forwards, "test", &Answers::default());
-    let input = Input::new(
-        &config.spec.forwards,
-        |reference| {
-            let metadata = |one: &&udplb_api::ResolvedForward| {
-                one.metadata.namespace.as_ref() == Some(&reference.namespace)
-                    && one.metadata.name.as_ref() == Some(&reference.name)
-            };
-            forwards.iter().find(metadata).map(|one| &one.spec)
-        },
-        None,
-    );
+    let input = Input::new(&config.spec.forwards, |reference| {
+        let metadata = |one: &&udplb_api::ResolvedForward| {
+            one.metadata.namespace.as_ref() == Some(&reference.namespace)
+                && one.metadata.name.as_ref() == Some(&reference.name)
+        };
+        forwards.iter().find(metadata).map(|one| &one.spec)
+    });
     let desired = Desired::settle(&input, None, &host());
     let mut tables = Tables::empty();
     let mut cache = Cache::default();

@@ -25,6 +25,7 @@ mod fixture;
 pub mod kernel;
 pub mod metrics;
 pub mod next_hop;
+pub mod node;
 pub mod observed;
 pub mod op;
 pub mod preflight;

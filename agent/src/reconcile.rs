@@ -11,7 +11,7 @@
 //! known, and none with only a part of them: both are complete values or absent.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -27,18 +27,20 @@ use udplb_process::ready::ReadyGuard;
 
 use crate::{
     apply::{Kernel, Object, Outcome},
-    desired::Desired,
-    diff::{self, Cache},
+    desired::{Desired, input::Input},
+    diff::{self, Cache, MapFull},
+    error_chain,
     facts::Facts,
     kernel::{
         bpf::attachment::{self, AttachError},
         netlink::{self, Network},
     },
     metrics::{Metrics, PassResult},
+    node::state::{Pass, State},
     observed,
     op::Op,
     retry::Retries,
-    source::standalone::Version,
+    source::version::Version,
     tables::capacity::Capacity,
 };
 
@@ -73,9 +75,13 @@ pub struct Reconciler {
     /// What was told about forwards that do not run as written.
     told: BTreeSet<String>,
     /// The newest version in force.
-    in_force: u64,
+    in_force: (u64, Option<Arc<Input>>),
     /// The newest version that came, and until when it waits for its neighbours.
     newest: (u64, Instant),
+    /// What failed and is tried again, where somebody is told of it.
+    errors: BTreeMap<Object, String>,
+    /// Who is told.
+    states: Option<watch::Sender<Option<Arc<State>>>>,
 }
 
 impl Reconciler {
@@ -97,9 +103,18 @@ impl Reconciler {
             cache: Cache::default(),
             retries: Retries::default(),
             told: BTreeSet::new(),
-            in_force: 0,
+            in_force: (0, None),
             newest: (0, Instant::now()),
+            errors: BTreeMap::new(),
+            states: None,
         }
+    }
+
+    /// Tells what comes of each pass.
+    #[must_use]
+    pub fn telling(mut self, states: watch::Sender<Option<Arc<State>>>) -> Self {
+        self.states = Some(states);
+        self
     }
 
     /// Runs until it is told to stop; an error says that it cannot go on.
@@ -117,11 +132,11 @@ impl Reconciler {
         loop {
             let version = versions.borrow_and_update().clone();
             self.pass(&version, &mut network).await?;
-            if self.in_force == version.number {
+            if self.in_force.0 == version.number {
                 drop(ready.take());
             }
             let (_, answers) = self.newest;
-            let waits = self.in_force != version.number && answers > Instant::now();
+            let waits = self.in_force.0 != version.number && answers > Instant::now();
             let retry = self.retries.next();
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
@@ -186,9 +201,12 @@ impl Reconciler {
         };
         self.metrics.pass(result, start.elapsed());
         self.metrics.resyncs(self.network.resyncs());
-        if !waits && !outcome.maps_failed && self.in_force != version.number {
-            self.in_force = version.number;
+        if !waits && !outcome.maps_failed && self.in_force.0 != version.number {
+            self.in_force = (version.number, Some(Arc::clone(&version.input)));
             self.metrics.in_force();
+        }
+        if !waits {
+            self.tell_state(version, &desired, &facts, &change.failures, &outcome);
         }
         log(&change.ops, &outcome, version, start.elapsed());
         Ok(())
@@ -203,10 +221,45 @@ impl Reconciler {
     ) -> bool {
         let now = Instant::now();
         if self.newest.0 != version.number {
-            self.newest = (version.number, now + NEIGHBOURS_ANSWER);
+            // One after the other must not make all of them wait.
+            if self.in_force.0 == self.newest.0 {
+                self.newest.1 = now + NEIGHBOURS_ANSWER;
+            }
+            self.newest.0 = version.number;
         }
         let (_, answers) = self.newest;
-        self.in_force != version.number && now < answers && desired.is_resolving(facts)
+        self.in_force.0 != version.number && now < answers && desired.is_resolving(facts)
+    }
+
+    fn tell_state(
+        &mut self,
+        version: &Version,
+        desired: &Desired,
+        facts: &Facts,
+        full: &[MapFull],
+        outcome: &Outcome,
+    ) {
+        let Some(states) = &self.states else {
+            return;
+        };
+        for (_, object, error) in &outcome.failures {
+            let _last = self.errors.insert(*object, error_chain(error));
+        }
+        let retries = &self.retries;
+        self.errors.retain(|object, _| retries.has_failed(object));
+        let state = Some(Arc::new(State::of(&Pass {
+            version,
+            desired,
+            facts,
+            full,
+            errors: &self.errors,
+            in_force: self.in_force.1.as_deref(),
+        })));
+        let _told = states.send_if_modified(|last| {
+            let is_new = *last != state;
+            *last = state;
+            is_new
+        });
     }
 
     /// Warns of what has come up since the last pass.

@@ -60,6 +60,12 @@ impl<K: Ord> Retries<K> {
         self.pending.retain(|object, _| is_wanted(object));
     }
 
+    /// Whether the last attempt failed.
+    #[must_use]
+    pub fn has_failed(&self, object: &K) -> bool {
+        self.pending.contains_key(object)
+    }
+
     /// When something is to be tried next.
     #[must_use]
     pub fn next(&self) -> Option<Instant> {

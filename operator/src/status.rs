@@ -2,7 +2,7 @@
 
 pub mod conditions;
 pub mod nodes;
-pub mod transition;
+pub use udplb_api::transition;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use udplb_api::{UdpForwardStatus, condition};

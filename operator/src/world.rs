@@ -2,7 +2,7 @@
 
 pub mod endpoints;
 pub mod facts;
-pub mod mirror;
+pub use udplb_process::mirror;
 pub mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -31,6 +31,8 @@ pub struct Agent {
     config: PathBuf,
     pins: PathBuf,
     state: PathBuf,
+    /// `run` or `node`.
+    subcommand: &'static str,
     arguments: Vec<String>,
     process: Option<Process>,
     final_identity: bool,
@@ -47,6 +49,7 @@ impl Agent {
             config: host.folder().join(format!("{}.yaml", host.name())),
             pins: Path::new(BPFFS).join(name("pins")),
             state: host.folder().join(name("state")),
+            subcommand: "run",
             arguments: arguments.iter().map(ToString::to_string).collect(),
             process: None,
             final_identity: true,
@@ -58,6 +61,14 @@ impl Agent {
     pub fn pin_below(&mut self, name: &str) {
         self.pins
             .set_file_name(format!("{}-{}-{name}", self.host.lab(), self.host.name()));
+    }
+
+    /// The agent of a node of a cluster that does not run yet.
+    pub fn of_node(host: &Host, node: &str, kubeconfig: &Path) -> Self {
+        let kubeconfig = kubeconfig.to_str().unwrap();
+        let mut agent = Self::new(host, &["--node-name", node, "--kubeconfig", kubeconfig]);
+        agent.subcommand = "node";
+        agent
     }
 
     /// Starts an agent with this configuration that keeps its kernel state when it stops, and returns when it can
@@ -101,10 +112,11 @@ impl Agent {
     /// Starts the process without waiting for it.
     pub fn launch(&mut self) {
         assert!(self.process.is_none(), "the agent runs already");
-        let mut command = self.command("run");
+        let mut command = self.command(self.subcommand);
+        if self.subcommand == "run" {
+            let _: &mut Command = command.arg("-c").arg(&self.config);
+        }
         let _: &mut Command = command
-            .arg("-c")
-            .arg(&self.config)
             .args(["--http-address", ADDRESS])
             .arg("--state-dir")
             .arg(&self.state)

@@ -150,6 +150,11 @@ impl ApiServer {
         client
     }
 
+    /// Where it listens, on 127.0.0.1.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
     /// A file for `kubectl`.
     pub fn kubeconfig(&self) -> PathBuf {
         let path = self.folder.0.join("kubeconfig");

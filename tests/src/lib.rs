@@ -15,6 +15,7 @@
 //! | host names that change, vanish and fail | [`name_server::NameServer`] |
 //! | a Kubernetes API server, without nodes | [`api_server::ApiServer`] |
 //! | the manifests as users apply them | [`manifests`] |
+//! | that API server in reach of a host, or out of it | [`relay::Relay`] |
 //! | the product | [`agent::Agent`], [`operator::Operator`] |
 //!
 //! Everything here fails by panicking, with a message that says what was expected and what came. A test
@@ -33,6 +34,7 @@ pub mod name_server;
 pub mod operator;
 pub mod packet;
 mod product;
+pub mod relay;
 pub mod scrape;
 mod sys;
 pub mod test_run;

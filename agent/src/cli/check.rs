@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     io::{self, IsTerminal as _, Write as _},
-    net::SocketAddr,
     path::PathBuf,
     time::Duration,
 };
@@ -14,14 +13,11 @@ use udplb_api::UdpForward;
 use udplb_plan::Standalone;
 use udplb_process::dns::{self, Dns};
 
-use super::{Output, Pins, runtime, socket_address};
+use super::{Output, runtime};
 use crate::{
     check::{File, Host, Report},
     desired::{Desired, notice::Notice},
-    kernel::{
-        bpf::HookChoice,
-        netlink::{self, Network},
-    },
+    kernel::netlink::{self, Network},
     preflight::{self, folder, judge, privilege::Capability},
     source::{
         file::{self, Parsed},
@@ -45,16 +41,7 @@ pub(super) struct Check {
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
-    pins: Pins,
-    /// Last good input
-    #[arg(long, value_name = "FOLDER", default_value = "/var/lib/udplb")]
-    state_dir: PathBuf,
-    /// /metrics, /readyz
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9465", value_parser = socket_address)]
-    http_address: SocketAddr,
-    /// Attach by auto, tcx or clsact
-    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
-    hook: HookChoice,
+    on: super::host::Host,
     /// Print text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     output: Output,
@@ -96,21 +83,21 @@ impl Check {
 
     /// None where a user without any of the privileges asks about a file.
     async fn host(&self) -> anyhow::Result<Option<Host>> {
-        let probes = preflight::probe(self.hook).await?;
+        let probes = preflight::probe(self.on.hook).await?;
         let lacks = probes.capabilities.missing(&Capability::OF_RUN);
         if self.config.is_some() && lacks == Capability::OF_RUN {
             return Ok(None);
         }
-        let mut findings = judge::findings(&probes, self.hook);
+        let mut findings = judge::findings(&probes, self.on.hook);
         let mounts = probes.capabilities.has(Capability::SysAdmin);
-        let (pins, state) = folder::pins(&self.pins.pin_dir, mounts);
+        let (pins, state) = folder::pins(&self.on.pins.pin_dir, mounts);
         if findings.iter().all(|finding| finding.failure().is_none()) {
-            findings.push(folder::program(&self.pins.pin_dir));
+            findings.push(folder::program(&self.on.pins.pin_dir));
         }
         findings.extend([
             pins,
-            folder::state(&self.state_dir),
-            folder::endpoints(self.http_address, state).await,
+            folder::state(&self.on.state_dir),
+            folder::endpoints(self.on.http_address, state).await,
         ]);
         Ok(Some(Host {
             kernel: probes.release,

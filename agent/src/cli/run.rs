@@ -1,41 +1,21 @@
 //! `run`: the agent of a host without a cluster. **IO**
 
-use std::{net::SocketAddr, ops::ControlFlow, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
-use anyhow::Context as _;
 use clap::Args;
 use prometheus::Registry;
-use tokio::sync::{RwLock, watch};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::watch;
 use udplb_api::udp_forward::text::InterfacePattern;
-use udplb_process::{
-    dns,
-    http::Endpoints,
-    ready::Ready,
-    shutdown,
-    telemetry::{self, Format},
-};
+use udplb_process::{dns, ready::Ready, shutdown};
 
-use super::{Output, Pins, runtime, socket_address};
+use super::{
+    Output,
+    host::{self, Host, Room, Taken},
+    runtime,
+};
 use crate::{
-    apply::Kernel,
-    cleanup,
-    kernel::{
-        bpf::{HookChoice, Maps, PinDirectory, Program, Session},
-        netlink::Network,
-    },
-    metrics::Metrics,
-    preflight,
-    reconcile::{self, Reconciler},
-    source::standalone::Source,
-    tables::{
-        Tables,
-        capacity::{Capacity, DEFAULT_FORWARDS, DEFAULT_TABLE_BYTES},
-    },
-    trace::{Filter, follow},
+    apply::Kernel, cleanup, metrics::Metrics, reconcile::Reconciler, source::standalone::Source,
 };
-
-const MIB: u32 = 1 << 20;
 
 /// Run the forwards of a file, and follow its changes
 #[derive(Clone, Debug, Args)]
@@ -57,28 +37,9 @@ pub(super) struct Run {
     #[arg(long)]
     keep: bool,
     #[command(flatten)]
-    pins: Pins,
-    /// Last good input
-    ///
-    /// It is kept there, so that a start without a good file still has one.
-    #[arg(long, value_name = "FOLDER", default_value = "/var/lib/udplb")]
-    state_dir: PathBuf,
-    /// /metrics, /readyz
-    ///
-    /// Where /metrics, /livez and /readyz are served.
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9465", value_parser = socket_address)]
-    http_address: SocketAddr,
-    /// Attach by auto, tcx or clsact
-    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
-    hook: HookChoice,
-    /// Room for forwards in new maps
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_FORWARDS,
-          value_parser = clap::value_parser!(u32).range(1..=65_536))]
-    max_forwards: u32,
-    /// Room for tables in new maps
-    #[arg(long, value_name = "MIB", default_value_t = DEFAULT_TABLE_BYTES / MIB,
-          value_parser = clap::value_parser!(u32).range(1..=2_048))]
-    table_memory: u32,
+    host: Host,
+    #[command(flatten)]
+    room: Room,
     /// Log as text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     output: Output,
@@ -101,11 +62,7 @@ fn interface(text: &str) -> Result<InterfacePattern, String> {
 
 impl Run {
     pub(super) fn execute(self) -> anyhow::Result<()> {
-        let format = match self.output {
-            Output::Text => Format::Text,
-            Output::Json => Format::Json,
-        };
-        telemetry::start(format, self.debug)?;
+        self.output.start_logging(self.debug)?;
         runtime()?.block_on(self.run())
     }
 
@@ -113,18 +70,17 @@ impl Run {
         let stop = shutdown::on_signals()?;
         let registry = Registry::new();
         let names = dns::Metrics::register(&registry, "udplb_agent")?;
-        let mut source = Source::open(&self.config, &self.state_dir, names)?;
-        preflight::require(self.hook).await?;
-        let pins = PinDirectory::open(&self.pins.pin_dir)?;
-        let endpoints = Endpoints::bind(self.http_address, "--http-address").await?;
-        let network = Network::open().await?;
-        let (kernel, capacity) = self.kernel(pins, &network).await?;
-        let kernel = Arc::new(RwLock::new(kernel));
-
+        let mut source = Source::open(&self.config, &self.host.state_dir, names)?;
+        let Taken {
+            endpoints,
+            network,
+            kernel,
+            capacity,
+        } = self.host.take(&self.room).await?;
         tracing::info!(
             file = %self.config.display(),
             http = %endpoints.address(),
-            pins = %self.pins.pin_dir.display(),
+            pins = %self.host.pins.pin_dir.display(),
             "running"
         );
 
@@ -136,11 +92,14 @@ impl Run {
         let (versions, receiver) = watch::channel(source.first().await?);
         let source = tokio::spawn(source.follow(versions));
         let only = (!self.interfaces.is_empty()).then_some(self.interfaces);
-        let trace = self
-            .debug
-            .then(|| tokio::spawn(trace(self.pins.pin_dir.clone(), stop.child_token())));
+        let trace = self.debug.then(|| {
+            tokio::spawn(host::trace(
+                self.host.pins.pin_dir.clone(),
+                stop.child_token(),
+            ))
+        });
         let reconciler = Reconciler::new(Arc::clone(&kernel), network, only, capacity, metrics);
-        let ended = until(reconciler.run(receiver, guard, stop.clone()), http, &stop).await;
+        let ended = host::until(reconciler.run(receiver, guard, stop.clone()), http, &stop).await;
         source.abort();
         if let Some(trace) = trace {
             trace.await?;
@@ -160,79 +119,4 @@ impl Run {
         tracing::info!(interfaces, neighbours, "ended and cleaned up");
         Ok(())
     }
-
-    /// Loads the program, adopts the maps, and reads what they hold.
-    async fn kernel(
-        &self,
-        pins: PinDirectory,
-        network: &Network,
-    ) -> anyhow::Result<(Kernel, Capacity)> {
-        let wanted = Capacity::new(self.max_forwards, self.table_memory.saturating_mul(MIB));
-        let program = Program::load(&pins, &wanted)?;
-        let maps = Maps::open(pins.path())?;
-        let capacity = maps.capacity()?;
-        if capacity != wanted {
-            tracing::warn!(
-                "the maps that are in use keep their size: --max-forwards and --table-memory take \
-                 effect after `udplb-agent cleanup`"
-            );
-        }
-        let mut kernel = Kernel {
-            maps,
-            program,
-            pins,
-            hook: self.hook,
-            tables: Tables::empty(),
-        };
-        kernel.tables = kernel.maps.read(&network.facts())?;
-        reconcile::observe_hooks(&mut kernel)
-            .await
-            .context("failed to look where our program is attached")?;
-        Ok((kernel, capacity))
-    }
-}
-
-/// Logs what becomes of packets, a hundred decisions a second and CPU.
-async fn trace(pin_directory: PathBuf, stop: CancellationToken) {
-    let filter = Filter {
-        rate: 100,
-        ..Filter::default()
-    };
-    let traced = match Session::start(&pin_directory, &filter).await {
-        Ok(session) => {
-            let log = |told| {
-                tracing::debug!(target: "udplb_agent::trace", "{told}");
-                ControlFlow::Continue(())
-            };
-            follow(session, &stop, log).await
-        }
-        Err(error) => Err(error),
-    };
-    if let Err(error) = traced {
-        let error = &error as &dyn std::error::Error;
-        tracing::warn!(error, "packets are not traced");
-    }
-}
-
-/// Runs the loop while the endpoints are served. Neither may end before it is told to.
-async fn until(
-    reconcile: impl Future<Output = Result<(), reconcile::ReconcileError>>,
-    mut http: tokio::task::JoinHandle<Result<(), udplb_process::http::Error>>,
-    stop: &CancellationToken,
-) -> anyhow::Result<()> {
-    let mut reconcile = std::pin::pin!(reconcile);
-    tokio::select! {
-        ended = &mut reconcile => {
-            ended?;
-            // Open requests are answered first.
-            http.await??;
-        }
-        ended = &mut http => {
-            ended??;
-            anyhow::ensure!(stop.is_cancelled(), "HTTP is no longer served");
-            // A pass that has begun ends as it should.
-            reconcile.await?;
-        }
-    }
-    Ok(())
 }

@@ -19,42 +19,24 @@ mod convert;
 pub struct Input {
     /// In order of precedence.
     pub forwards: Vec<Spec>,
-    /// `namespace/name` of forwards that are referenced and have not been seen.
-    pub pending: Vec<String>,
 }
 
 impl Input {
-    /// The forwards that `references` name, in that order. `resolved` finds a forward; where it has not
-    /// been seen, what `previous` ran under that name goes on.
+    /// The forwards that `references` name, in that order, as far as `resolved` finds them.
     ///
     /// Call this only once all references and all resolved forwards have been read.
     #[must_use]
     pub fn new<'a>(
-        references: &[ForwardReference],
+        references: impl IntoIterator<Item = &'a ForwardReference>,
         resolved: impl Fn(&ForwardReference) -> Option<&'a ResolvedForwardSpec>,
-        previous: Option<&Self>,
     ) -> Self {
-        let mut input = Self {
-            forwards: Vec::new(),
-            pending: Vec::new(),
-        };
-        for reference in references {
+        let spec = |reference: &ForwardReference| {
             let name = format!("{}/{}", reference.namespace, reference.name);
-            let last = || {
-                previous?
-                    .forwards
-                    .iter()
-                    .find(|forward| forward.name == name)
-                    .cloned()
-            };
-            if let Some(spec) = resolved(reference) {
-                input.forwards.push(Spec::new(name, spec));
-            } else {
-                input.forwards.extend(last());
-                input.pending.push(name);
-            }
+            Some(Spec::new(name, resolved(reference)?))
+        };
+        Self {
+            forwards: references.into_iter().filter_map(spec).collect(),
         }
-        input
     }
 
     /// Every upstream address, for which the host's routes must be known.

@@ -7,12 +7,6 @@ use thiserror::Error;
 /// Part of the input that this host does not carry out. Everything else runs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Error)]
 pub enum Notice {
-    /// The resolved forward has not been seen yet.
-    #[error("forward {forward} is not resolved yet; what ran before goes on")]
-    Pending {
-        /// `namespace/name`.
-        forward: String,
-    },
     /// Two names have the same 64-bit identity.
     #[error("name {name} has the same identity as {other}; rename one of them")]
     SameIdentity {
@@ -131,4 +125,27 @@ pub enum Notice {
         /// How many can be used.
         limit: usize,
     },
+}
+
+impl Notice {
+    /// `namespace/name` of the forward that it is about.
+    #[must_use]
+    pub fn forward(&self) -> &str {
+        let name = match self {
+            Self::NoDefaultRoute { forward }
+            | Self::InterfaceNotFound { forward, .. }
+            | Self::NotEthernet { forward, .. }
+            | Self::Member { forward, .. }
+            | Self::ListenerConflict { forward, .. }
+            | Self::NoSourceAddress { forward, .. } => return forward,
+            Self::SameIdentity { name, .. } => name,
+            Self::Loop { destination, .. }
+            | Self::UpstreamsUnheard { destination, .. }
+            | Self::AddressUnserved { destination, .. }
+            | Self::TooManyUpstreams { destination, .. } => destination,
+        };
+        let mut slashes = name.match_indices('/');
+        let end = slashes.nth(1).map_or(name.len(), |(index, _)| index);
+        &name[..end]
+    }
 }

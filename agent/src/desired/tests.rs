@@ -123,7 +123,6 @@ fn at(mut spec: Spec, addresses: &[&str]) -> Spec {
 fn settle(forwards: &[Spec], facts: &Facts) -> Desired {
     let input = Input {
         forwards: forwards.to_vec(),
-        pending: Vec::new(),
     };
     Desired::settle(&input, None, facts)
 }
@@ -201,7 +200,6 @@ fn what_cannot_be_listened_on_is_a_notice_and_the_rest_runs() {
 fn interfaces_from_the_command_line_take_the_place_of_the_forwards_own() {
     let input = Input {
         forwards: vec![on(spec("a/a"), &["eth0"])],
-        pending: Vec::new(),
     };
     let only = [InterfacePattern("eth1".to_owned())];
     let desired = Desired::settle(&input, Some(&only), &host());
@@ -397,21 +395,4 @@ fn a_rate_becomes_an_interval_and_a_tolerance() {
     let limit = RateLimit::new(50_000, 5_000);
     assert_eq!((limit.interval, limit.tolerance), (20_000, 4_999 * 20_000));
     assert_eq!(RateLimit::new(1, 1).tolerance, 0);
-}
-
-#[test]
-fn a_reference_without_its_object_runs_on_as_it_was() {
-    let reference = |name: &str| udplb_api::ForwardReference {
-        namespace: "a".to_owned(),
-        name: name.to_owned(),
-        uid: "1".to_owned(),
-    };
-    let previous = Input {
-        forwards: vec![spec("a/a"), spec("a/gone")],
-        pending: Vec::new(),
-    };
-    let references = [reference("a"), reference("b")];
-    let input = Input::new(&references, |_| None, Some(&previous));
-    assert_eq!(input.forwards, [spec("a/a")]);
-    assert_eq!(input.pending, ["a/a", "a/b"]);
 }

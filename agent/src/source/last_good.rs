@@ -12,8 +12,11 @@ use thiserror::Error;
 use udplb_api::UdpForward;
 use udplb_process::dns::Known;
 
+use super::cluster::seen::Kept;
+
 const FILE: &str = "last-good.json";
 const NAMES_FILE: &str = "names.json";
+const CLUSTER_FILE: &str = "cluster.json";
 
 /// The last good answers of host names.
 pub type Names = BTreeMap<String, Known>;
@@ -81,6 +84,14 @@ impl LastGood<Names> {
     }
 }
 
+impl LastGood<Kept> {
+    /// What the cluster told, in the state directory at `folder`, which need not exist yet.
+    #[must_use]
+    pub fn cluster_at(folder: &Path) -> Self {
+        Self::in_file(folder.join(CLUSTER_FILE))
+    }
+}
+
 impl<T> LastGood<T> {
     const fn in_file(file: PathBuf) -> Self {
         Self {
@@ -91,6 +102,24 @@ impl<T> LastGood<T> {
 }
 
 impl<T: Serialize + DeserializeOwned> LastGood<T> {
+    /// What was kept; what cannot be read is told and not used.
+    #[must_use]
+    pub fn load_or_warn(&self) -> Option<T> {
+        self.load().unwrap_or_else(|error| {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "what an earlier run has kept is not used");
+            None
+        })
+    }
+
+    /// Keeps an input; tells where that failed, and what the next start needs in its place.
+    pub fn save_or_warn(&self, content: &T, needed: &str) {
+        if let Err(error) = self.save(content) {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "the next start needs {needed}");
+        }
+    }
+
     /// What was kept, if anything was.
     pub fn load(&self) -> Result<Option<T>, StateError> {
         match read(&self.file) {

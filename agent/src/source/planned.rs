@@ -150,14 +150,10 @@ pub fn input(config: &NodeForwardConfig, forwards: &[ResolvedForward]) -> Input 
             (key, &forward.spec)
         })
         .collect();
-    Input::new(
-        &config.spec.forwards,
-        |reference| {
-            let key = (Some(&reference.namespace[..]), Some(&reference.name[..]));
-            by_name.get(&key).copied()
-        },
-        None,
-    )
+    Input::new(&config.spec.forwards, |reference| {
+        let key = (Some(&reference.namespace[..]), Some(&reference.name[..]));
+        by_name.get(&key).copied()
+    })
 }
 
 #[cfg(test)]

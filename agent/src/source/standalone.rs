@@ -15,7 +15,6 @@ use std::{
     time::Duration,
 };
 
-use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
     sync::watch as channel,
     task::{JoinError, spawn_blocking},
@@ -26,25 +25,14 @@ use super::{
     file::{self, Lines, LoadError, Parsed},
     last_good::{LastGood, Names},
     planned::{self, Planned},
+    version::Version,
     watch::Watch,
 };
-use crate::desired::input::Input;
 
 /// How long a file waits for names that have never been answered, so that it does not come into force
 /// without the upstreams that they stand for. What ran before goes on meanwhile. Longer than a name server
 /// at work takes, shorter than a silent one is given: that one must not keep the rest of the file waiting.
 const FIRST_ANSWERS: Duration = Duration::from_secs(2);
-
-/// One version of the input.
-#[derive(Clone, Debug)]
-pub struct Version {
-    /// Counts the versions of this process, from 1. Where only the notices are new, it stays.
-    pub number: u64,
-    /// What to run.
-    pub input: Arc<Input>,
-    /// What of it does not run, known without looking at the host.
-    pub notices: Arc<[String]>,
-}
 
 /// Follows a file and the names in it.
 pub struct Source {
@@ -85,7 +73,7 @@ impl Source {
                 file
             }
             Err(error) => {
-                let Some(forwards) = load(&last_good) else {
+                let Some(forwards) = last_good.load_or_warn() else {
                     return Err(error);
                 };
                 complain(&mut complaint, &error);
@@ -96,7 +84,7 @@ impl Source {
                 })
             }
         };
-        let dns = Dns::start(load(&last_names).unwrap_or_default(), metrics);
+        let dns = Dns::start(last_names.load_or_warn().unwrap_or_default(), metrics);
         let unanswered = planned::plan(&file, &dns::Answers::new());
         dns.want(unanswered.hostnames.clone());
         Ok(Self {
@@ -116,11 +104,7 @@ impl Source {
     pub async fn first(&mut self) -> Result<Version, JoinError> {
         let unanswered = self.unanswered.take();
         let Planned { input, notices, .. } = self.answered(unanswered).await?;
-        Ok(Version {
-            number: 1,
-            input: Arc::new(input),
-            notices: notices.into(),
-        })
+        Ok(Version::first(input, notices))
     }
 
     /// Publishes each new version of the file and the answers. What cannot be read changes nothing.
@@ -197,30 +181,21 @@ impl Source {
         // A failure has been told; a panic has been, too.
         let _saved = spawn_blocking(move || {
             if let Some(file) = file {
-                save(&last_good, &file.forwards, "the file");
+                last_good.save_or_warn(&file.forwards, "the file");
             }
             if let Some(names) = names {
-                save(&last_names, &names, "the name servers");
+                last_names.save_or_warn(&names, "the name servers");
             }
         })
         .await;
     }
 }
 
-/// A changed input is a new version; new notices alone belong to the one that there is.
+/// A file is a new version even where it says the same, so that whoever replaced it sees it come into force.
 fn publish(versions: &channel::Sender<Version>, planned: Planned, is_file: bool) {
     let Planned { input, notices, .. } = planned;
-    let notices = notices.into();
-    let _published = versions.send_if_modified(|version| {
-        let is_new = is_file || *version.input != input;
-        if is_new {
-            version.number += 1;
-            version.input = Arc::new(input);
-        }
-        let is_told = version.notices == notices;
-        version.notices = notices;
-        is_new || !is_told
-    });
+    let _published =
+        versions.send_if_modified(|version| version.replace(input, notices, None, is_file));
 }
 
 fn complain(complaint: &mut Option<String>, error: &LoadError) {
@@ -229,21 +204,6 @@ fn complain(complaint: &mut Option<String>, error: &LoadError) {
         let error = error as &dyn std::error::Error;
         tracing::error!(error, "the file is not taken; what ran before goes on");
         *complaint = Some(text);
-    }
-}
-
-fn load<T: Serialize + DeserializeOwned>(kept: &LastGood<T>) -> Option<T> {
-    kept.load().unwrap_or_else(|error| {
-        let error = &error as &dyn std::error::Error;
-        tracing::warn!(error, "what an earlier run has kept is not used");
-        None
-    })
-}
-
-fn save<T: Serialize + DeserializeOwned>(kept: &LastGood<T>, content: &T, needed: &str) {
-    if let Err(error) = kept.save(content) {
-        let error = &error as &dyn std::error::Error;
-        tracing::warn!(error, "the next start needs {needed}");
     }
 }
 
@@ -266,11 +226,7 @@ mod tests {
     #[test]
     fn a_version_is_a_new_file_or_another_input() {
         let Planned { input, notices, .. } = planned("10.0.0.5", "fine");
-        let (versions, mut receiver) = channel::channel(Version {
-            number: 1,
-            input: Arc::new(input),
-            notices: notices.into(),
-        });
+        let (versions, mut receiver) = channel::channel(Version::first(input, notices));
         let mut publish = |upstream, notice, is_file| {
             publish(&versions, planned(upstream, notice), is_file);
             let is_told = receiver.has_changed().unwrap();

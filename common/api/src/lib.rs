@@ -24,6 +24,7 @@ pub mod crd;
 pub mod node_forward_config;
 pub mod resolved_forward;
 mod schema;
+pub mod transition;
 pub mod udp_forward;
 
 pub use check::{Checker, Problem};

@@ -2,6 +2,7 @@
 pub mod cluster;
 pub mod dns;
 pub mod http;
+pub mod mirror;
 pub mod ready;
 pub mod shutdown;
 pub mod telemetry;

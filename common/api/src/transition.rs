@@ -1,7 +1,7 @@
 //! What turned between two versions of a status, for events. Pure.
 
+use crate::condition::{ConditionType, Reason};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use udplb_api::condition::{ConditionType, Reason};
 
 /// A condition that turned.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,160 @@
+//! What `run`, `node` and `check` share: where things are on this host, and its kernel taken over. **IO**
+
+use std::{net::SocketAddr, ops::ControlFlow, path::PathBuf, sync::Arc};
+
+use anyhow::Context as _;
+use clap::Args;
+use tokio::sync::RwLock;
+use tokio_util::sync::CancellationToken;
+use udplb_process::http::Endpoints;
+
+use super::{Pins, socket_address};
+use crate::{
+    apply::Kernel,
+    kernel::{
+        bpf::{HookChoice, Maps, PinDirectory, Program, Session},
+        netlink::Network,
+    },
+    preflight, reconcile,
+    tables::{
+        Tables,
+        capacity::{Capacity, DEFAULT_FORWARDS, DEFAULT_TABLE_BYTES},
+    },
+    trace::{Filter, follow},
+};
+
+const MIB: u32 = 1 << 20;
+
+/// Where an agent keeps and serves things.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Host {
+    #[command(flatten)]
+    pub(super) pins: Pins,
+    /// Last good input
+    ///
+    /// It is kept there, so that a start without a good file or an API server still has one.
+    #[arg(long, value_name = "FOLDER", default_value = "/var/lib/udplb")]
+    pub(super) state_dir: PathBuf,
+    /// /metrics, /readyz
+    ///
+    /// Where /metrics, /livez and /readyz are served.
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9465", value_parser = socket_address)]
+    pub(super) http_address: SocketAddr,
+    /// Attach by auto, tcx or clsact
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    pub(super) hook: HookChoice,
+}
+
+/// How large new maps are.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Room {
+    /// Room for forwards in new maps
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_FORWARDS,
+          value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    max_forwards: u32,
+    /// Room for tables in new maps
+    #[arg(long, value_name = "MIB", default_value_t = DEFAULT_TABLE_BYTES / MIB,
+          value_parser = clap::value_parser!(u32).range(1..=2_048))]
+    table_memory: u32,
+}
+
+/// What an agent holds while it runs.
+pub(super) struct Taken {
+    pub(super) endpoints: Endpoints,
+    pub(super) network: Network,
+    pub(super) kernel: Arc<RwLock<Kernel>>,
+    pub(super) capacity: Capacity,
+}
+
+impl Host {
+    /// Takes the host over, if it offers what an agent needs.
+    pub(super) async fn take(&self, room: &Room) -> anyhow::Result<Taken> {
+        preflight::require(self.hook).await?;
+        let pins = PinDirectory::open(&self.pins.pin_dir)?;
+        let endpoints = Endpoints::bind(self.http_address, "--http-address").await?;
+        let network = Network::open().await?;
+        let (kernel, capacity) = self.kernel(room, pins, &network).await?;
+        Ok(Taken {
+            endpoints,
+            network,
+            kernel: Arc::new(RwLock::new(kernel)),
+            capacity,
+        })
+    }
+
+    /// Loads the program, adopts the maps, and reads what they hold.
+    async fn kernel(
+        &self,
+        room: &Room,
+        pins: PinDirectory,
+        network: &Network,
+    ) -> anyhow::Result<(Kernel, Capacity)> {
+        let wanted = Capacity::new(room.max_forwards, room.table_memory.saturating_mul(MIB));
+        let program = Program::load(&pins, &wanted)?;
+        let maps = Maps::open(pins.path())?;
+        let capacity = maps.capacity()?;
+        if capacity != wanted {
+            tracing::warn!(
+                "the maps that are in use keep their size: --max-forwards and --table-memory take \
+                 effect after `udplb-agent cleanup`"
+            );
+        }
+        let mut kernel = Kernel {
+            maps,
+            program,
+            pins,
+            hook: self.hook,
+            tables: Tables::empty(),
+        };
+        kernel.tables = kernel.maps.read(&network.facts())?;
+        reconcile::observe_hooks(&mut kernel)
+            .await
+            .context("failed to look where our program is attached")?;
+        Ok((kernel, capacity))
+    }
+}
+
+/// Logs what becomes of packets, a hundred decisions a second and CPU.
+pub(super) async fn trace(pin_directory: PathBuf, stop: CancellationToken) {
+    let filter = Filter {
+        rate: 100,
+        ..Filter::default()
+    };
+    let traced = match Session::start(&pin_directory, &filter).await {
+        Ok(session) => {
+            let log = |told| {
+                tracing::debug!(target: "udplb_agent::trace", "{told}");
+                ControlFlow::Continue(())
+            };
+            follow(session, &stop, log).await
+        }
+        Err(error) => Err(error),
+    };
+    if let Err(error) = traced {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(error, "packets are not traced");
+    }
+}
+
+/// Runs the loop while the endpoints are served. Neither may end before it is told to.
+pub(super) async fn until(
+    reconcile: impl Future<Output = Result<(), reconcile::ReconcileError>>,
+    mut http: tokio::task::JoinHandle<Result<(), udplb_process::http::Error>>,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let mut reconcile = std::pin::pin!(reconcile);
+    tokio::select! {
+        ended = &mut reconcile => {
+            ended?;
+            // Open requests are answered first.
+            http.await??;
+        }
+        ended = &mut http => {
+            ended??;
+            anyhow::ensure!(stop.is_cancelled(), "HTTP is no longer served");
+            // A pass that has begun ends as it should.
+            reconcile.await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,244 @@
+//! Writes the node's status when it is other than what is stored, and tells what turned. **IO**
+
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    sync::Arc,
+    time::Duration,
+};
+
+use k8s_openapi::{
+    api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp,
+};
+use kube::{
+    Api, Client, Resource as _,
+    api::{Patch, PatchParams},
+    core::DynamicObject,
+    runtime::events::{Event, EventType, Recorder, Reporter},
+};
+use serde_json::json;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, sleep_until},
+};
+use udplb_api::{
+    API_VERSION, NodeForwardConfig, NodeForwardConfigStatus,
+    transition::{self, Transition},
+};
+use udplb_process::mirror::Versioned as _;
+
+use super::{state::State, status::status};
+use crate::source::cluster::{
+    connection::Connection,
+    stored::{self, Config},
+};
+
+/// Who owns the fields of the status.
+pub const FIELD_MANAGER: &str = "udplb-agent";
+/// The nodes of a cluster do not write in the same instant.
+const JITTER: Duration = Duration::from_millis(100);
+/// Between two writes, whatever happens.
+const PAUSE: Duration = Duration::from_millis(200);
+/// After the first failure, up to [`LONGEST`] after many.
+const FIRST: Duration = Duration::from_millis(200);
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// Keeps the status of the node's `NodeForwardConfig`.
+pub struct Writer {
+    client: Client,
+    node: String,
+    boot_id: String,
+    connection: Connection,
+    states: watch::Receiver<Option<Arc<State>>>,
+    configs: watch::Receiver<Option<Arc<Config>>>,
+    events: Recorder,
+    /// The answer to the last write, until the watch has told as much.
+    written: Option<Config>,
+}
+
+/// A status that has to be written.
+struct Write {
+    uid: String,
+    status: NodeForwardConfigStatus,
+    transitions: Vec<Transition>,
+}
+
+impl Writer {
+    /// For a node that was started with this boot id.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        node: &str,
+        boot_id: String,
+        connection: Connection,
+        states: watch::Receiver<Option<Arc<State>>>,
+        configs: watch::Receiver<Option<Arc<Config>>>,
+    ) -> Self {
+        let reporter = Reporter {
+            controller: FIELD_MANAGER.to_owned(),
+            instance: Some(node.to_owned()),
+        };
+        Self {
+            events: Recorder::new(client.clone(), reporter),
+            client,
+            node: node.to_owned(),
+            boot_id,
+            connection,
+            states,
+            configs,
+            written: None,
+        }
+    }
+
+    /// Writes for as long as anybody reconciles.
+    pub async fn run(mut self) {
+        let mut complaint = None;
+        let mut pause = FIRST;
+        loop {
+            if self.wanted().is_none() {
+                if self.changed().await.is_none() {
+                    return;
+                }
+                continue;
+            }
+            sleep(part_of(JITTER)).await;
+            // What has turned back meanwhile is not said.
+            let Some(write) = self.wanted() else {
+                continue;
+            };
+            let next = Instant::now() + PAUSE;
+            match self.write(&write).await {
+                Ok(()) => {
+                    complaint = None;
+                    pause = FIRST;
+                    self.publish(write);
+                    sleep_until(next).await;
+                }
+                Err(error) => {
+                    complain(&mut complaint, &error);
+                    let later = pause / 2 + part_of(pause / 2);
+                    pause = LONGEST.min(pause * 2);
+                    tokio::select! {
+                        () = sleep(later) => {}
+                        () = self.connection.recovered() => sleep(FIRST).await,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns when there may be something to write; none where nobody reconciles any more.
+    async fn changed(&mut self) -> Option<()> {
+        tokio::select! {
+            changed = self.states.changed() => changed.ok(),
+            changed = self.configs.changed() => changed.ok(),
+        }
+    }
+
+    /// The status to write, where it is not what is stored.
+    fn wanted(&mut self) -> Option<Write> {
+        let state = self.states.borrow_and_update().clone()?;
+        let told = state.told.as_ref()?;
+        let seen = self.configs.borrow_and_update().clone()?;
+        let written = self.written.as_ref();
+        let newer = written.filter(|it| it.uid == seen.uid && it.version() > seen.version());
+        let stored = newer.unwrap_or(&*seen);
+        // Another object of the same name: what was told by it comes with the next pass.
+        if stored.uid != told.uid {
+            return None;
+        }
+        let (old, is_readable) = match &stored.status {
+            Some(status) => (status.clone(), true),
+            None => (NodeForwardConfigStatus::default(), false),
+        };
+        let now = Time(Timestamp::now());
+        let status = status(&state, told, &self.boot_id, &old.conditions, &now);
+        // What cannot be read is replaced once, not for ever.
+        let is_said = if is_readable {
+            status == old
+        } else {
+            written.is_some_and(|it| it.uid == seen.uid)
+        };
+        (!is_said).then(|| Write {
+            uid: told.uid.clone(),
+            transitions: transition::between(&old.conditions, &status.conditions),
+            status,
+        })
+    }
+
+    async fn write(&mut self, write: &Write) -> kube::Result<()> {
+        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &stored::config_kind());
+        // With its uid, the object is never made anew.
+        let object = json!({
+            "apiVersion": API_VERSION,
+            "kind": NodeForwardConfig::kind(&()),
+            "metadata": { "name": self.node, "uid": write.uid },
+            "status": write.status,
+        });
+        let parameters = PatchParams::apply(FIELD_MANAGER).force();
+        let applied = api
+            .patch_status(&self.node, &parameters, &Patch::Apply(&object))
+            .await?;
+        self.written = Some(stored::config(applied).1);
+        Ok(())
+    }
+
+    /// Tells what turned. An event that does not get through is lost: the status says it, too.
+    fn publish(&self, write: Write) {
+        let object = ObjectReference {
+            api_version: Some(API_VERSION.to_owned()),
+            kind: Some(NodeForwardConfig::kind(&()).into_owned()),
+            name: Some(self.node.clone()),
+            uid: Some(write.uid),
+            ..ObjectReference::default()
+        };
+        for transition in write.transitions {
+            let (events, object) = (self.events.clone(), object.clone());
+            let _task = tokio::spawn(async move {
+                if let Err(error) = events.publish(&event(transition), &object).await {
+                    let error = udplb_process::error_chain(&error);
+                    tracing::debug!(error, "an event was not published");
+                }
+            });
+        }
+    }
+}
+
+fn event(transition: Transition) -> Event {
+    let type_ = if transition.is_warning {
+        EventType::Warning
+    } else {
+        EventType::Normal
+    };
+    Event {
+        type_,
+        reason: transition.reason,
+        note: Some(transition.message),
+        action: transition.about,
+        secondary: None,
+    }
+}
+
+fn complain(complaint: &mut Option<String>, error: &kube::Error) {
+    let text = match error {
+        kube::Error::Api(status) if status.code == 403 => {
+            "the API server does not let this agent write the status of its NodeForwardConfig: bind the \
+             ClusterRole udplb-agent to its ServiceAccount"
+                .to_owned()
+        }
+        // The watch tells who is there now.
+        kube::Error::Api(status) if matches!(status.code, 404 | 409) => return,
+        kube::Error::Api(status) => format!("the status is not written: {status}"),
+        // The connection tells that the server does not answer.
+        _ => return tracing::debug!(error = udplb_process::error_chain(error), "the status is not written"),
+    };
+    if complaint.as_ref() != Some(&text) {
+        tracing::warn!("{text}; it is tried again");
+        *complaint = Some(text);
+    }
+}
+
+/// A time below this one.
+fn part_of(time: Duration) -> Duration {
+    let part = u32::try_from(RandomState::new().hash_one(()) % 1_024).unwrap_or(0);
+    time * part / 1_024
+}

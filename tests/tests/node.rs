@@ -1,0 +1,9 @@
+//! The agent of a node of a cluster, on a real API server and with real packets. The operator is played: what it
+//! would write, the test writes.
+
+#[path = "node/away.rs"]
+mod away;
+#[path = "node/packets.rs"]
+mod packets;
+#[path = "node/played.rs"]
+mod played;
