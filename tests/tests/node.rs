@@ -7,3 +7,5 @@ mod away;
 mod packets;
 #[path = "node/played.rs"]
 mod played;
+#[path = "node/status.rs"]
+mod status;

@@ -73,6 +73,15 @@ impl Node {
             "running"
         );
         let metrics = Metrics::register(&registry, &kernel)?;
+        let boot_id = fs::read_to_string(BOOT_ID).with_context(|| {
+            format!("failed to read {BOOT_ID}, which says when this node started")
+        })?;
+        let watching = connection.listen(client.clone());
+        let (name, state_dir) = (&self.node_name, &self.host.state_dir);
+        let mut source = Source::start(watching, name, state_dir, connection);
+        let (states, receiver) = watch::channel(None);
+        let boot_id = boot_id.trim().to_owned();
+        let writer = Writer::new(client, name, boot_id, &source, receiver, &registry)?;
         let ready = Ready::new();
         let guard = ready.wait_for("datapath");
         let http = tokio::spawn(endpoints.serve(registry, ready, stop.child_token()));
@@ -83,15 +92,6 @@ impl Node {
             ))
         });
 
-        let boot_id = fs::read_to_string(BOOT_ID).with_context(|| {
-            format!("failed to read {BOOT_ID}, which says when this node started")
-        })?;
-        let watching = connection.listen(client.clone());
-        let (name, state_dir) = (&self.node_name, &self.host.state_dir);
-        let mut source = Source::start(watching, name, state_dir, connection.clone());
-        let (states, receiver) = watch::channel(None);
-        let boot_id = boot_id.trim().to_owned();
-        let writer = Writer::new(client, name, boot_id, connection, receiver, source.config());
         let first = tokio::select! {
             first = source.first() => first,
             () = stop.cancelled() => None,

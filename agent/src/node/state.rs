@@ -176,7 +176,8 @@ fn attached(pass: &Pass<'_>, failed: &BTreeMap<String, Failure>) -> Finding {
     if let Some(message) = messages(failed, |reason| reason == Reason::InterfaceNotFound) {
         return finding(Truth::False, Reason::InterfaceNotFound, message);
     }
-    let message = named(pass.desired.attachments.iter().map(name)).map_or_else(
+    let interfaces: BTreeSet<_> = pass.desired.attachments.iter().map(name).collect();
+    let message = named(interfaces.into_iter()).map_or_else(
         || "no forward asks for an interface".to_owned(),
         |interfaces| format!("attached to {interfaces}"),
     );

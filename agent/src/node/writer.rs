@@ -15,6 +15,7 @@ use kube::{
     core::DynamicObject,
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
+use prometheus::{IntCounterVec, Opts, Registry};
 use serde_json::json;
 use tokio::{
     sync::watch,
@@ -28,6 +29,7 @@ use udplb_process::mirror::Versioned as _;
 
 use super::{state::State, status::status};
 use crate::source::cluster::{
+    Source,
     connection::Connection,
     stored::{self, Config},
 };
@@ -41,6 +43,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// After the first failure, up to [`LONGEST`] after many.
 const FIRST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(10);
+/// Values of the label `result`.
+const WRITTEN: &str = "written";
+const FAILED: &str = "failed";
 
 /// Keeps the status of the node's `NodeForwardConfig`.
 pub struct Writer {
@@ -51,6 +56,8 @@ pub struct Writer {
     states: watch::Receiver<Option<Arc<State>>>,
     configs: watch::Receiver<Option<Arc<Config>>>,
     events: Recorder,
+    /// By result.
+    writes: IntCounterVec,
     /// The answer to the last write, until the watch has told as much.
     written: Option<Config>,
 }
@@ -63,30 +70,41 @@ struct Write {
 }
 
 impl Writer {
-    /// For a node that was started with this boot id.
-    #[must_use]
+    /// For a node that was started with this boot id. `source` is what says what is stored now.
     pub fn new(
         client: Client,
         node: &str,
         boot_id: String,
-        connection: Connection,
+        source: &Source,
         states: watch::Receiver<Option<Arc<State>>>,
-        configs: watch::Receiver<Option<Arc<Config>>>,
-    ) -> Self {
+        registry: &Registry,
+    ) -> Result<Self, prometheus::Error> {
+        let writes = IntCounterVec::new(
+            Opts::new(
+                "udplb_agent_status_writes_total",
+                "Writes of the status of this node's NodeForwardConfig, by result.",
+            ),
+            &["result"],
+        )?;
+        for result in [WRITTEN, FAILED] {
+            writes.with_label_values(&[result]).inc_by(0);
+        }
+        registry.register(Box::new(writes.clone()))?;
         let reporter = Reporter {
             controller: FIELD_MANAGER.to_owned(),
             instance: Some(node.to_owned()),
         };
-        Self {
+        Ok(Self {
             events: Recorder::new(client.clone(), reporter),
             client,
             node: node.to_owned(),
             boot_id,
-            connection,
+            connection: source.connection(),
             states,
-            configs,
+            configs: source.config(),
+            writes,
             written: None,
-        }
+        })
     }
 
     /// Writes for as long as anybody reconciles.
@@ -108,12 +126,14 @@ impl Writer {
             let next = Instant::now() + PAUSE;
             match self.write(&write).await {
                 Ok(()) => {
+                    self.writes.with_label_values(&[WRITTEN]).inc();
                     complaint = None;
                     pause = FIRST;
                     self.publish(write);
                     sleep_until(next).await;
                 }
                 Err(error) => {
+                    self.writes.with_label_values(&[FAILED]).inc();
                     complain(&mut complaint, &error);
                     let later = pause / 2 + part_of(pause / 2);
                     pause = LONGEST.min(pause * 2);

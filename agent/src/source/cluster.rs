@@ -90,6 +90,12 @@ impl Source {
         self.config.subscribe()
     }
 
+    /// How it stands with the API server.
+    #[must_use]
+    pub fn connection(&self) -> Connection {
+        self.connection.clone()
+    }
+
     /// The first version: what the API server tells, or what was kept where it does not answer. None where the
     /// watches have ended.
     pub async fn first(&mut self) -> Option<Version> {

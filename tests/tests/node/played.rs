@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api, Client,
-    api::{DeleteParams, Patch, PatchParams},
+    api::{DeleteParams, Patch, PatchParams, PostParams},
     runtime::wait::await_condition,
 };
 use serde_json::{Value, json};
@@ -15,10 +16,11 @@ use udplb_tests::{
     lab::{Lab, shapes},
     relay::Relay,
     traffic::{Flow, Pace, Stream},
+    wait::Deadline,
 };
 
 /// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The name of the node.
 pub(crate) const NODE: &str = "node-a";
@@ -154,6 +156,34 @@ impl Scene {
             .patch(resolved.name, &operator(), &Patch::Apply(object))
             .await
             .unwrap();
+    }
+
+    /// Has the server take anything as a `ResolvedForward`, as if a later version had defined more.
+    pub(crate) async fn allow_anything(&self) {
+        let api: Api<CustomResourceDefinition> = Api::all(self.client.clone());
+        let name = "resolvedforwards.udplb.dev";
+        let mut definition = api.get(name).await.unwrap();
+        let version = &mut definition.spec.versions[0];
+        let anything = json!({ "openAPIV3Schema": {
+            "type": "object", "x-kubernetes-preserve-unknown-fields": true,
+        }});
+        version.schema = serde_json::from_value(anything).unwrap();
+        let parameters = PostParams::default();
+        drop(api.replace(name, &parameters, &definition).await.unwrap());
+    }
+
+    /// Gives a forward an action that nobody knows, once the server takes that.
+    pub(crate) async fn spoil(&self, name: &str) {
+        let api = self.resolved();
+        let patch = json!({ "spec": { "action": "Teleport" } });
+        let parameters = PatchParams::default();
+        let deadline = Deadline::after(PATIENCE);
+        // Its answer cannot be read either.
+        while let Err(kube::Error::Api(refused)) =
+            api.patch(name, &parameters, &Patch::Merge(&patch)).await
+        {
+            assert!(!deadline.passed(), "{refused}");
+        }
     }
 
     /// Deletes a forward.
