@@ -190,7 +190,10 @@ impl Elector {
 
     /// The term goes on as long as the last renewal lasts.
     fn failed(&mut self, error: &dyn std::error::Error) {
-        let error = udplb_process::error_chain(error);
+        let mut error = udplb_process::error_chain(error);
+        if error.contains("is forbidden") {
+            error.push_str("; the manifests hold the Lease and the right to renew it: apply deploy/kubernetes again");
+        }
         if self.failure.as_ref() != Some(&error) {
             tracing::warn!(
                 error,
