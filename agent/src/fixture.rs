@@ -91,8 +91,8 @@ pub(crate) fn names() -> Names {
     Names(links.map(|(index, link)| (index, link.name)).collect())
 }
 
-/// The tables of [`host`] with the forwards of a file. Each forward is its name and the lines of its spec.
-pub(crate) fn tables(forwards: &[(&str, &str)]) -> Tables {
+/// The input that a file with these forwards is. Each is its name and the lines of its spec.
+pub(crate) fn input(forwards: &[(&str, &str)]) -> Input {
     let documents = forwards.iter().map(|(name, spec)| {
         format!(
             "---\napiVersion: udplb.dev/v1alpha1\nkind: UdpForward\nmetadata: {{name: {name}}}\nspec:\n{spec}\n"
@@ -104,13 +104,18 @@ pub(crate) fn tables(forwards: &[(&str, &str)]) -> Tables {
     let Standalone {
         config, forwards, ..
     } = standalone(&parsed.forwards, "test", &Answers::default());
-    let input = Input::new(&config.spec.forwards, |reference| {
+    Input::new(&config.spec.forwards, |reference| {
         let metadata = |one: &&udplb_api::ResolvedForward| {
             one.metadata.namespace.as_ref() == Some(&reference.namespace)
                 && one.metadata.name.as_ref() == Some(&reference.name)
         };
         forwards.iter().find(metadata).map(|one| &one.spec)
-    });
+    })
+}
+
+/// The tables of [`host`] with the forwards of a file. Each forward is its name and the lines of its spec.
+pub(crate) fn tables(forwards: &[(&str, &str)]) -> Tables {
+    let input = input(forwards);
     let desired = Desired::settle(&input, None, &host());
     let mut tables = Tables::empty();
     let mut cache = Cache::default();
