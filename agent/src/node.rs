@@ -8,4 +8,5 @@
 
 pub mod state;
 pub mod status;
+pub mod unsupported;
 pub mod writer;

@@ -7,5 +7,7 @@ mod away;
 mod packets;
 #[path = "node/played.rs"]
 mod played;
+#[path = "node/refused.rs"]
+mod refused;
 #[path = "node/status.rs"]
 mod status;

@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     metrics::Metrics,
-    node::writer::Writer,
+    node::{unsupported, writer::Writer},
+    preflight::PreflightError,
     reconcile::Reconciler,
     source::cluster::{Source, connection::Connection},
 };
@@ -60,12 +61,22 @@ impl Node {
         let registry = Registry::new();
         let connection = Connection::register(&registry)?;
         let client = cluster::client(self.kubeconfig.as_deref()).await?;
+        let boot_id = fs::read_to_string(BOOT_ID).with_context(|| {
+            format!("failed to read {BOOT_ID}, which says when this node started")
+        })?;
+        let boot_id = boot_id.trim().to_owned();
+        let taken = self.host.take(&self.room).await;
+        if let Some(PreflightError::Failed { message, .. }) =
+            taken.as_ref().err().and_then(|error| error.downcast_ref())
+        {
+            unsupported::report(&client, &self.node_name, &boot_id, message).await;
+        }
         let Taken {
             endpoints,
             network,
             kernel,
             capacity,
-        } = self.host.take(&self.room).await?;
+        } = taken?;
         tracing::info!(
             node = self.node_name,
             http = %endpoints.address(),
@@ -73,14 +84,10 @@ impl Node {
             "running"
         );
         let metrics = Metrics::register(&registry, &kernel)?;
-        let boot_id = fs::read_to_string(BOOT_ID).with_context(|| {
-            format!("failed to read {BOOT_ID}, which says when this node started")
-        })?;
         let watching = connection.listen(client.clone());
         let (name, state_dir) = (&self.node_name, &self.host.state_dir);
         let mut source = Source::start(watching, name, state_dir, connection);
         let (states, receiver) = watch::channel(None);
-        let boot_id = boot_id.trim().to_owned();
         let writer = Writer::new(client, name, boot_id, &source, receiver, &registry)?;
         let ready = Ready::new();
         let guard = ready.wait_for("datapath");

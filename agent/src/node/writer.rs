@@ -63,7 +63,7 @@ pub struct Writer {
 }
 
 /// A status that has to be written.
-struct Write {
+pub(super) struct Write {
     uid: String,
     status: NodeForwardConfigStatus,
     transitions: Vec<Transition>,
@@ -124,8 +124,9 @@ impl Writer {
                 continue;
             };
             let next = Instant::now() + PAUSE;
-            match self.write(&write).await {
-                Ok(()) => {
+            match self::write(&self.client, &self.node, &write).await {
+                Ok(stored) => {
+                    self.written = Some(stored);
                     self.writes.with_label_values(&[WRITTEN]).inc();
                     complaint = None;
                     pause = FIRST;
@@ -157,49 +158,14 @@ impl Writer {
     /// The status to write, where it is not what is stored.
     fn wanted(&mut self) -> Option<Write> {
         let state = self.states.borrow_and_update().clone()?;
-        let told = state.told.as_ref()?;
         let seen = self.configs.borrow_and_update().clone()?;
-        let written = self.written.as_ref();
-        let newer = written.filter(|it| it.uid == seen.uid && it.version() > seen.version());
-        let stored = newer.unwrap_or(&*seen);
-        // Another object of the same name: what was told by it comes with the next pass.
-        if stored.uid != told.uid {
+        let written = self.written.as_ref().filter(|it| it.uid == seen.uid);
+        // What cannot be read is replaced once, not for ever.
+        if written.is_some() && seen.status.is_none() {
             return None;
         }
-        let (old, is_readable) = match &stored.status {
-            Some(status) => (status.clone(), true),
-            None => (NodeForwardConfigStatus::default(), false),
-        };
-        let now = Time(Timestamp::now());
-        let status = status(&state, told, &self.boot_id, &old.conditions, &now);
-        // What cannot be read is replaced once, not for ever.
-        let is_said = if is_readable {
-            status == old
-        } else {
-            written.is_some_and(|it| it.uid == seen.uid)
-        };
-        (!is_said).then(|| Write {
-            uid: told.uid.clone(),
-            transitions: transition::between(&old.conditions, &status.conditions),
-            status,
-        })
-    }
-
-    async fn write(&mut self, write: &Write) -> kube::Result<()> {
-        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &stored::config_kind());
-        // With its uid, the object is never made anew.
-        let object = json!({
-            "apiVersion": API_VERSION,
-            "kind": NodeForwardConfig::kind(&()),
-            "metadata": { "name": self.node, "uid": write.uid },
-            "status": write.status,
-        });
-        let parameters = PatchParams::apply(FIELD_MANAGER).force();
-        let applied = api
-            .patch_status(&self.node, &parameters, &Patch::Apply(&object))
-            .await?;
-        self.written = Some(stored::config(applied).1);
-        Ok(())
+        let newer = written.filter(|it| it.version() > seen.version());
+        wanted(&state, newer.unwrap_or(&*seen), &self.boot_id)
     }
 
     /// Tells what turned. An event that does not get through is lost: the status says it, too.
@@ -221,6 +187,40 @@ impl Writer {
             });
         }
     }
+}
+
+/// The status to write, where it is not what is stored.
+pub(super) fn wanted(state: &State, stored: &Config, boot_id: &str) -> Option<Write> {
+    let told = state.told.as_ref()?;
+    // Another object of the same name: what was told by it comes with the next pass.
+    if stored.uid != told.uid {
+        return None;
+    }
+    let old = stored.status.clone().unwrap_or_default();
+    let now = Time(Timestamp::now());
+    let status = status(state, told, boot_id, &old.conditions, &now);
+    (stored.status.as_ref() != Some(&status)).then(|| Write {
+        uid: told.uid.clone(),
+        transitions: transition::between(&old.conditions, &status.conditions),
+        status,
+    })
+}
+
+/// Writes a status. What is stored afterwards.
+pub(super) async fn write(client: &Client, node: &str, write: &Write) -> kube::Result<Config> {
+    let api: Api<DynamicObject> = Api::all_with(client.clone(), &stored::config_kind());
+    // With its uid, the object is never made anew.
+    let object = json!({
+        "apiVersion": API_VERSION,
+        "kind": NodeForwardConfig::kind(&()),
+        "metadata": { "name": node, "uid": write.uid },
+        "status": write.status,
+    });
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    let applied = api
+        .patch_status(node, &parameters, &Patch::Apply(&object))
+        .await?;
+    Ok(stored::config(applied).1)
 }
 
 fn event(transition: Transition) -> Event {

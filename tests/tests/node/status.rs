@@ -31,6 +31,8 @@ fn says(config: &NodeForwardConfig, conditions: [&str; 3]) -> bool {
     })
 }
 
+const WRITES: &str = "udplb_agent_status_writes_total";
+
 const WELL: [&str; 3] = [
     "Attached True Attached",
     "Synced True InSync",
@@ -85,6 +87,8 @@ async fn the_status_is_true_at_every_step() {
     scene.resolve(&resolved).await;
     let config = scene.until("not in force", |it| says(it, WELL)).await;
     assert_eq!(status(&config).applied_revision, Some(7));
+    // The kernel held it before it was said.
+    assert!(scene.agent.status().to_string().contains("10.0.2.2:5514"));
     assert_eq!(failed(&config), [""; 0]);
     assert_eq!(message(&config, "Attached"), "attached to eth0");
 
@@ -236,6 +240,13 @@ async fn a_steady_node_writes_nothing_and_tells_turns_once() {
     scene.agent.run();
     let config = scene.until("it is not well", |it| says(it, WELL)).await;
     let version = config.resource_version();
+    let writes = |scene: &Scene| {
+        let metrics = scene.agent.metrics();
+        assert_eq!(metrics.count(WRITES, &[("result", "failed")]), 0);
+        metrics.count(WRITES, &[("result", "written")])
+    };
+    wait::until(PATIENCE, "a write", || (writes(&scene) > 0).then_some(()));
+    assert_eq!(writes(&scene), 1);
 
     // Events of the network make passes, and passes that find nothing new make no write.
     let passes = |scene: &Scene| {
@@ -260,7 +271,6 @@ async fn a_steady_node_writes_nothing_and_tells_turns_once() {
     wait::until(PATIENCE, "a pass", || {
         (passes(&scene) > before).then_some(())
     });
-    // A write that is on its way would come before that of a change which is made now.
     let api = scene.configs();
     assert_eq!(api.get(NODE).await.unwrap().resource_version(), version);
 
@@ -269,6 +279,9 @@ async fn a_steady_node_writes_nothing_and_tells_turns_once() {
     let is_pending =
         |it: &NodeForwardConfig| condition(it, "Ready").is_some_and(|it| it.status == "False");
     drop(scene.until("it is not pending", is_pending).await);
+    // What was on its way before would have come first.
+    wait::until(PATIENCE, "a write", || (writes(&scene) > 1).then_some(()));
+    assert_eq!(writes(&scene), 2);
     let events: Api<Event> = Api::default_namespaced(scene.client.clone());
     let mut told = Vec::new();
     for _ in 0..500 {
