@@ -6,7 +6,7 @@ use std::{
     fs,
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
     time::Duration,
 };
 
@@ -49,7 +49,7 @@ impl Drop for Folder {
 impl ApiServer {
     /// Starts one and returns when it is ready.
     pub async fn start(name: &str) -> Self {
-        let binaries = binaries();
+        let binaries = tools(&["etcd", "kube-apiserver"]);
         let folder = std::env::temp_dir().join(format!("udplb-{}-{name}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         Certificates::new().write(&folder);
@@ -155,6 +155,26 @@ impl ApiServer {
         self.port
     }
 
+    /// Runs `kubectl` against it: what that prints, or what it complains about.
+    pub fn kubectl(&self, arguments: &[&str]) -> Result<String, String> {
+        let output = Command::new(tools(&["kubectl"]).join("kubectl"))
+            .arg("--kubeconfig")
+            .arg(self.kubeconfig())
+            .arg("--cache-dir")
+            .arg(self.folder.0.join("kubectl"))
+            .args(arguments)
+            .output()
+            .unwrap();
+        answer(&output)
+    }
+
+    /// Writes a file that is gone with the server, and returns its path.
+    pub fn file(&self, name: &str, text: &str) -> String {
+        let path = self.folder.0.join(name);
+        fs::write(&path, text).unwrap();
+        path.into_os_string().into_string().unwrap()
+    }
+
     /// A file for `kubectl`.
     pub fn kubeconfig(&self) -> PathBuf {
         let path = self.folder.0.join("kubeconfig");
@@ -170,6 +190,16 @@ impl ApiServer {
             fs::write(&path, text).unwrap();
         }
         path
+    }
+}
+
+/// What `kubectl` printed.
+fn answer(output: &Output) -> Result<String, String> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.success() {
+        Ok(text(&output.stdout))
+    } else {
+        Err(text(&output.stderr))
     }
 }
 
@@ -189,14 +219,14 @@ fn start(folder: &Path, binary: &Path, arguments: &[(&str, &str)]) -> Process {
     Process::spawn(&folder.join(format!("{name}.log")), &mut command)
 }
 
-/// Where `kube-apiserver` and `etcd` are: `$KUBEBUILDER_ASSETS`, or built here once.
-fn binaries() -> PathBuf {
+/// Where parts of Kubernetes are: `$KUBEBUILDER_ASSETS`, or built here once.
+fn tools(names: &[&str]) -> PathBuf {
     if let Some(path) = std::env::var_os("KUBEBUILDER_ASSETS") {
         return path.into();
     }
     let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster/build");
     let output = Command::new(build)
-        .args(["etcd", "kube-apiserver"])
+        .args(names)
         .stderr(Stdio::inherit())
         .output()
         .unwrap();

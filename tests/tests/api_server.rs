@@ -1,6 +1,10 @@
-//! The custom resources on a real API server: what it refuses and in which words, and that the offline check of
-//! `udplb-agent check` refuses the same.
+//! The custom resources on a real API server: what it refuses and in which words, what it takes, and that the
+//! offline check of `udplb-agent check` does the same; and what `kubectl` shows.
 
+#[path = "api_server/accepted.rs"]
+mod accepted;
+#[path = "api_server/kubectl.rs"]
+mod kubectl;
 #[path = "api_server/mutate.rs"]
 mod mutate;
 #[path = "api_server/objects.rs"]

@@ -18,10 +18,23 @@ pub(crate) fn full() -> Value {
     serde_json::from_str(include_str!("../../../common/api/tests/objects/full.json")).unwrap()
 }
 
+/// The full object with one field changed; `None` takes it out.
+pub(crate) fn changed(pointer: &str, value: Option<&Value>) -> Value {
+    let mut document = full();
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    match (document.pointer_mut(parent).unwrap(), value) {
+        (Value::Array(items), Some(value)) => items[name.parse::<usize>().unwrap()] = value.clone(),
+        (Value::Object(fields), Some(value)) => drop(fields.insert(name.into(), value.clone())),
+        (Value::Object(fields), None) => assert!(fields.remove(name).is_some(), "{pointer}"),
+        (other, _) => panic!("{pointer}: {other}"),
+    }
+    document
+}
+
 /// A server with our definitions, and a client that asks it about `UdpForward`s.
 pub(crate) struct Server {
     forwards: Api<DynamicObject>,
-    _server: ApiServer,
+    server: ApiServer,
 }
 
 impl Server {
@@ -32,7 +45,7 @@ impl Server {
         let resource = ApiResource::from_gvk(&kind);
         let this = Self {
             forwards: Api::default_namespaced_with(client, &resource),
-            _server: server,
+            server,
         };
         // The definition is served a moment after it is stored. Until then the server answers 404, and
         // before it knows our group at all it does so in plain text, without a reason.
@@ -43,6 +56,11 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         this
+    }
+
+    /// The server itself.
+    pub(crate) const fn server(&self) -> &ApiServer {
+        &self.server
     }
 
     /// Has it judge an object as `kubectl apply --server-side` hands it over, without storing it.

@@ -5,20 +5,7 @@ use kube::Error;
 use serde_json::Value;
 use udplb_api::Checker;
 
-use super::objects::{Server, full};
-
-/// The full object with one field changed; `None` takes it out.
-fn changed(pointer: &str, value: Option<&Value>) -> Value {
-    let mut document = full();
-    let (parent, name) = pointer.rsplit_once('/').unwrap();
-    match (document.pointer_mut(parent).unwrap(), value) {
-        (Value::Array(items), Some(value)) => items[name.parse::<usize>().unwrap()] = value.clone(),
-        (Value::Object(fields), Some(value)) => drop(fields.insert(name.into(), value.clone())),
-        (Value::Object(fields), None) => assert!(fields.remove(name).is_some(), "{pointer}"),
-        (other, _) => panic!("{pointer}: {other}"),
-    }
-    document
-}
+use super::objects::{Server, changed};
 
 #[tokio::test]
 async fn every_mistake_is_refused_with_words_that_help() {

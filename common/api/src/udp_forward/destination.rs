@@ -212,8 +212,11 @@ impl JsonSchema for ServicePort {
             "minimum": 1,
             "maximum": 65_535,
             "minLength": 1,
-            "maxLength": 15,
-            "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+            "maxLength": 63,
+            "x-kubernetes-validations": schema::rules(&[(
+                "string(self).matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+                "write the name of a port of the Service, such as syslog, or its number",
+            )]),
         })
     }
 }
