@@ -2,6 +2,7 @@
 
 use std::{
     os::fd::{AsFd, BorrowedFd},
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -69,5 +70,15 @@ pub fn until<T>(time: Duration, what: &str, mut ask: impl FnMut() -> Option<T>) 
         }
         assert!(!last, "waited {time:?} in vain for {what}");
         std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Sets a flag when dropped, whichever end it comes to: threads that look at it end even where a test fails.
+#[derive(Debug)]
+pub struct SetAtEnd<'a>(pub &'a AtomicBool);
+
+impl Drop for SetAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }

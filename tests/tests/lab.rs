@@ -5,6 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     process::Command,
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -14,6 +15,7 @@ use udplb_tests::{
     lab::{Lab, Mac, residue, shapes},
     packet::{Checksum, Ethernet, Packet, Tag, Udp, assert_same},
     traffic::{Flow, Pace, Receiver, Stream, send, send_pending},
+    wait::SetAtEnd,
 };
 
 /// Sender to node, as frames.
@@ -115,6 +117,38 @@ fn vlan_tags_come_back_as_they_were() {
             assert_eq!((&found.tags[..], &found.frame), (tags, &frame));
         }
     }
+}
+
+/// One after the other on the same host, with packets on their way all the time.
+#[test]
+fn a_later_capture_of_the_stack_shows_each_packet_once() {
+    let lab = shapes::two_collectors("stack-again");
+    let node = lab.host("node");
+    let done = AtomicBool::new(false);
+    let frame = |port| {
+        let to = format!("10.0.1.1:{port}");
+        Udp::new("10.0.1.2:1000", &to, b"hello").frame(&towards_node(&lab))
+    };
+    let noise = vec![frame(9); 20];
+    std::thread::scope(|scope| {
+        let _noise = scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                send(lab.host("sender"), "eth0", &noise);
+                // Processes that are being started have copies of every descriptor.
+                drop(lab.host("sender").run("true"));
+            }
+        });
+        let _end = SetAtEnd(&done);
+        for _ in 0..10 {
+            let mut capture = Capture::stack(node);
+            send(lab.host("sender"), "eth0", &[frame(514), frame(515)]);
+            let until = capture.until(
+                |packet| packet.is_udp_to(514),
+                |packet| packet.is_udp_to(515),
+            );
+            assert_eq!(until.len(), 1);
+        }
+    });
 }
 
 /// Header fields of every kind come through the stack's capture as they were sent.

@@ -28,7 +28,7 @@ use udplb_tests::{
     lab::{Host, Lab, shapes},
     packet::{Ethernet, Udp},
     traffic::send,
-    wait::{self, Deadline},
+    wait::{self, Deadline, SetAtEnd},
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -243,7 +243,7 @@ fn keys_sort_and_the_terminal_is_given_back() {
         });
         let mut terminal = Terminal::start(lab.host("node"), &agent);
         // Not while panicking only: or the traffic would go on for ever.
-        let _end = End(&done);
+        let _end = SetAtEnd(&done);
         terminal.until("screen", |screen| {
             screen.alternate_screen()
                 && screen.hide_cursor()
@@ -285,14 +285,5 @@ fn a_signal_ends_it_and_the_terminal_is_given_back() {
         let status = terminal.process.wait().unwrap();
         assert_eq!(status.signal(), Some(signal as i32), "{status}");
         assert_eq!(tcgetattr(&terminal.slave).unwrap(), terminal.before);
-    }
-}
-
-/// Sets a flag at the end, whichever end it is.
-struct End<'a>(&'a AtomicBool);
-
-impl Drop for End<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }

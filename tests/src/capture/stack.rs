@@ -18,6 +18,7 @@ const CONFIG_COMMAND: u16 = 1;
 const CONFIG_MODE: u16 = 2;
 const CONFIG_THRESHOLD: u16 = 5;
 const COMMAND_BIND: u8 = 1;
+const COMMAND_UNBIND: u8 = 2;
 const COPY_PACKET: u8 = 2;
 const PAYLOAD: u16 = 9;
 
@@ -47,15 +48,25 @@ impl Stack {
         let socket = host
             .enter(open)
             .unwrap_or_else(|error| panic!("NFLOG on {}: {error}", host.name()));
-        // Ahead of every other hook of prerouting.
+        // Ahead of every other hook of prerouting. An earlier capture's rule would log each packet once more.
         drop(host.run(&format!(
-            "nft 'table inet lab_capture {{ chain prerouting {{ \
+            "nft 'table inet lab_capture; delete table inet lab_capture; \
+             table inet lab_capture {{ chain prerouting {{ \
              type filter hook prerouting priority -500; log group {GROUP} queue-threshold 1; }}; }}'"
         )));
         Self {
             socket,
             buffer: vec![0; 128 * 1024],
         }
+    }
+}
+
+/// A process that another thread is starting has a copy of the socket for a moment, so that closing ours would not
+/// give the group back yet.
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // With its namespace, it is gone anyway.
+        let _unbound = configure(&self.socket, CONFIG_COMMAND, &[COMMAND_UNBIND]);
     }
 }
 
@@ -101,15 +112,19 @@ fn configure(socket: &OwnedFd, kind: u16, value: &[u8]) -> io::Result<()> {
     ]
     .concat();
     let _: usize = write(socket, &[header, body].concat())?;
-    let mut answer = [0; 256];
-    let received = sys::receive(socket, &mut answer)?;
-    let (kind, content) = (half(&answer, 4), &answer[HEADER..received.length]);
-    match content.first_chunk().map(|code| i32::from_ne_bytes(*code)) {
-        Some(0) if kind == MESSAGE_ERROR => Ok(()),
-        Some(code) if kind == MESSAGE_ERROR => Err(io::Error::from_raw_os_error(-code)),
-        _ => Err(io::Error::other(format!(
-            "netlink message {kind} in place of an answer"
-        ))),
+    let mut answer = vec![0; 128 * 1024];
+    loop {
+        let received = sys::receive(socket, &mut answer)?;
+        // Packets come as soon as the group is bound, if an earlier capture's rule is still there.
+        if half(&answer, 4) != MESSAGE_ERROR {
+            continue;
+        }
+        let code = answer[HEADER..received.length].first_chunk();
+        return match code.map(|code| i32::from_ne_bytes(*code)) {
+            Some(0) => Ok(()),
+            Some(code) => Err(io::Error::from_raw_os_error(-code)),
+            None => Err(io::Error::other("an answer without a result")),
+        };
     }
 }
 
