@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
     time::Duration,
@@ -142,12 +143,24 @@ impl Agent {
 
     /// Returns when every upstream is reachable.
     pub fn settle(&self) {
-        wait::until(PATIENCE, "every upstream to be reachable", || {
-            let metrics = self.metrics();
+        self.until("every upstream to be reachable", |metrics| {
             let mut reachable = metrics
                 .matching("udplb_upstream_reachable", &[])
                 .map(|(_, value)| value);
-            reachable.all(|value| value > 0.5).then_some(())
+            reachable.all(|value| value > 0.5)
+        });
+    }
+
+    /// Returns when its metrics are as wanted. One scrape that is not answered in time is asked again: a scrape waits
+    /// for a change in progress, which waits for every CPU, and those of the machine may have other work.
+    fn until(&self, what: &str, wanted: impl Fn(&Metrics) -> bool) {
+        wait::until(PATIENCE, what, || {
+            let metrics = match scrape::try_scrape(&self.host, ADDRESS) {
+                Ok(metrics) => metrics,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+                Err(error) => panic!("{what}: {error}:\n{}", self.log()),
+            };
+            wanted(&metrics).then_some(())
         });
     }
 
@@ -167,14 +180,14 @@ impl Agent {
     pub fn reload(&self, config: &str) {
         let before = self.generation();
         self.write(config);
-        wait::until(PATIENCE, "the agent to reload", || {
-            (self.generation() > before).then_some(())
+        self.until("the agent to reload", |metrics| {
+            generation(metrics) > before
         });
     }
 
     /// How many versions of the input this process has put in force.
     pub fn generation(&self) -> u64 {
-        self.metrics().count("udplb_agent_generation", &[])
+        generation(&self.metrics())
     }
 
     /// Scrapes it.
@@ -287,6 +300,10 @@ impl Drop for Agent {
             self.check_identity(&Metrics::default());
         }
     }
+}
+
+fn generation(metrics: &Metrics) -> u64 {
+    metrics.count("udplb_agent_generation", &[])
 }
 
 /// A `UdpForward` document with this name and these lines of its spec, indented as they are.

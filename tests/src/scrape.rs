@@ -5,7 +5,7 @@ mod text;
 
 use std::{
     collections::BTreeMap,
-    io::{Read as _, Write as _},
+    io::{self, Read as _, Write as _},
     net::TcpStream,
     time::Duration,
 };
@@ -81,7 +81,7 @@ pub struct Answer {
 }
 
 /// Requests a page from inside a host; an error where nobody answers.
-pub fn get(host: &Host, address: &str, path: &str) -> std::io::Result<Answer> {
+pub fn get(host: &Host, address: &str, path: &str) -> io::Result<Answer> {
     let mut stream = host.enter(|| TcpStream::connect(address))?;
     stream.set_read_timeout(Some(SCRAPE_TIMEOUT))?;
     write!(
@@ -90,7 +90,7 @@ pub fn get(host: &Host, address: &str, path: &str) -> std::io::Result<Answer> {
     )?;
     let mut answer = String::new();
     let _: usize = stream.read_to_string(&mut answer)?;
-    let malformed = || std::io::Error::other(format!("not an HTTP answer: {answer}"));
+    let malformed = || io::Error::other(format!("not an HTTP answer: {answer}"));
     let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(malformed)?;
     let status = head
         .split(' ')
@@ -110,8 +110,13 @@ pub fn get(host: &Host, address: &str, path: &str) -> std::io::Result<Answer> {
 
 /// Scrapes a host's endpoint. Panics where a Prometheus server would log an error.
 pub fn scrape(host: &Host, address: &str) -> Metrics {
-    let answer = get(host, address, "/metrics")
-        .unwrap_or_else(|error| panic!("scraping {address}: {error}"));
+    try_scrape(host, address).unwrap_or_else(|error| panic!("scraping {address}: {error}"))
+}
+
+/// The same for those who ask again and again until something is so: an error where no answer came in time, as on a
+/// machine with other work. What does come must be right.
+pub fn try_scrape(host: &Host, address: &str) -> io::Result<Metrics> {
+    let answer = get(host, address, "/metrics")?;
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert!(
         answer
@@ -121,5 +126,6 @@ pub fn scrape(host: &Host, address: &str) -> Metrics {
         "{}",
         answer.head
     );
-    parse(&answer.body).unwrap_or_else(|error| panic!("metrics of {address}: {error}"))
+    let metrics = parse(&answer.body);
+    Ok(metrics.unwrap_or_else(|error| panic!("metrics of {address}: {error}")))
 }
