@@ -1,6 +1,7 @@
 //! A real API server with its etcd, without nodes: for what the server itself says of objects. IO.
 
 mod certificates;
+mod settings;
 
 use std::{
     fs,
@@ -23,18 +24,20 @@ use kube::{
 use udplb_api::crd;
 
 use crate::{lab::Process, wait};
-use certificates::Certificates;
+pub(crate) use certificates::Certificates;
+pub(crate) use settings::Settings;
 
 /// Longer than a start takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running API server on a port of its own; gone when dropped.
 pub struct ApiServer {
+    kubeconfig: PathBuf,
     port: u16,
     // Ended in this order, and their files go last.
     server: Process,
     _etcd: Process,
-    folder: Folder,
+    _folder: Option<Folder>,
 }
 
 /// A folder that goes with its owner.
@@ -49,62 +52,46 @@ impl Drop for Folder {
 impl ApiServer {
     /// Starts one and returns when it is ready.
     pub async fn start(name: &str) -> Self {
-        let binaries = tools(&["etcd", "kube-apiserver"]);
         let folder = std::env::temp_dir().join(format!("udplb-{}-{name}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        Certificates::new().write(&folder);
-        let [client_port, peer_port, port] = free_ports();
-        let file = |name: &str| folder.join(name).into_os_string().into_string().unwrap();
-        let etcd_url = format!("http://127.0.0.1:{client_port}");
-        let peer_url = format!("http://127.0.0.1:{peer_port}");
-        let etcd = start(
-            &folder,
-            &binaries.join("etcd"),
-            &[
-                ("data-dir", &file("etcd")),
-                ("listen-client-urls", &etcd_url),
-                ("advertise-client-urls", &etcd_url),
-                ("listen-peer-urls", &peer_url),
-                ("initial-advertise-peer-urls", &peer_url),
-                ("initial-cluster", &format!("default={peer_url}")),
-                ("unsafe-no-fsync", "true"),
-                ("log-level", "error"),
-            ],
-        );
-        let server = start(
-            &folder,
-            &binaries.join("kube-apiserver"),
-            &[
-                ("etcd-servers", &etcd_url),
-                ("bind-address", "127.0.0.1"),
-                ("secure-port", &port.to_string()),
-                ("tls-cert-file", &file("server.crt")),
-                ("tls-private-key-file", &file("server.key")),
-                ("client-ca-file", &file("ca.crt")),
-                ("service-account-issuer", "https://kubernetes.default.svc"),
-                ("service-account-key-file", &file("server.crt")),
-                ("service-account-signing-key-file", &file("server.key")),
-                ("service-cluster-ip-range", "10.96.0.0/16"),
-                ("authorization-mode", "RBAC"),
-                // What other parts of a cluster would make.
-                ("disable-admission-plugins", "ServiceAccount"),
-            ],
-        );
-        let server = Self {
-            port,
-            server,
-            _etcd: etcd,
-            folder: Folder(folder),
-        };
-        server.ready().await
+        let mut certificates = Certificates::new(&[]);
+        certificates.administrator();
+        certificates.write(&folder);
+        let mut server = Self::launch(&Settings::alone(&folder));
+        server._folder = Some(Folder(folder));
+        server.ready().await;
+        server
     }
 
-    async fn ready(mut self) -> Self {
+    /// Starts the processes in a folder that has the certificates. It stays when they end.
+    pub(crate) fn launch(settings: &Settings<'_>) -> Self {
+        let [client_port, peer_port] = free_ports();
+        let binaries = tools(&["etcd", "kube-apiserver"]);
+        let etcd = settings.start(
+            &binaries.join("etcd"),
+            &settings.etcd(client_port, peer_port),
+        );
+        let server = settings.start(
+            &binaries.join("kube-apiserver"),
+            &settings.api_server(client_port),
+        );
+        let kubeconfig = settings.kubeconfig("admin");
+        Self {
+            kubeconfig,
+            port: settings.port,
+            server,
+            _etcd: etcd,
+            _folder: None,
+        }
+    }
+
+    /// Returns when it is ready.
+    pub(crate) async fn ready(&mut self) {
         let client = self.client().await;
         let deadline = wait::Deadline::after(PATIENCE);
         loop {
             if is_ready(&client).await {
-                return self;
+                return;
             }
             if let Some(status) = self.server.ended() {
                 panic!("the API server ended with {status}:\n{}", self.server.log());
@@ -120,12 +107,7 @@ impl ApiServer {
 
     /// A client with every right.
     pub async fn client(&self) -> Client {
-        let config = Kubeconfig::read_from(self.kubeconfig()).unwrap();
-        let options = KubeConfigOptions::default();
-        let config = Config::from_custom_kubeconfig(config, &options)
-            .await
-            .unwrap();
-        Client::try_from(config).unwrap()
+        client(&self.kubeconfig).await
     }
 
     /// A client with every right, on a server that knows our kinds and serves them.
@@ -161,7 +143,7 @@ impl ApiServer {
             .arg("--kubeconfig")
             .arg(self.kubeconfig())
             .arg("--cache-dir")
-            .arg(self.folder.0.join("kubectl"))
+            .arg(self.kubeconfig.with_file_name("kubectl"))
             .args(arguments)
             .output()
             .unwrap();
@@ -170,26 +152,14 @@ impl ApiServer {
 
     /// Writes a file that is gone with the server, and returns its path.
     pub fn file(&self, name: &str, text: &str) -> String {
-        let path = self.folder.0.join(name);
+        let path = self.kubeconfig.with_file_name(name);
         fs::write(&path, text).unwrap();
         path.into_os_string().into_string().unwrap()
     }
 
     /// A file for `kubectl`.
     pub fn kubeconfig(&self) -> PathBuf {
-        let path = self.folder.0.join("kubeconfig");
-        if !path.exists() {
-            let port = self.port;
-            let text = format!(
-                "apiVersion: v1\nkind: Config\ncurrent-context: test\n\
-                 clusters: [{{name: test, cluster: {{server: 'https://127.0.0.1:{port}', \
-                 certificate-authority: ca.crt}}}}]\n\
-                 users: [{{name: admin, user: {{client-certificate: admin.crt, client-key: admin.key}}}}]\n\
-                 contexts: [{{name: test, context: {{cluster: test, user: admin}}}}]\n"
-            );
-            fs::write(&path, text).unwrap();
-        }
-        path
+        self.kubeconfig.clone()
     }
 }
 
@@ -203,20 +173,20 @@ fn answer(output: &Output) -> Result<String, String> {
     }
 }
 
+/// A client from a file for `kubectl`.
+pub(crate) async fn client(kubeconfig: &Path) -> Client {
+    let config = Kubeconfig::read_from(kubeconfig).unwrap();
+    let options = KubeConfigOptions::default();
+    let config = Config::from_custom_kubeconfig(config, &options)
+        .await
+        .unwrap();
+    Client::try_from(config).unwrap()
+}
+
 /// Whether it has made what every cluster has.
 async fn is_ready(client: &Client) -> bool {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     namespaces.get("default").await.is_ok()
-}
-
-fn start(folder: &Path, binary: &Path, arguments: &[(&str, &str)]) -> Process {
-    let mut command = Command::new(binary);
-    let flags = arguments
-        .iter()
-        .map(|(name, value)| format!("--{name}={value}"));
-    let _: &mut Command = command.args(flags).current_dir(folder);
-    let name = binary.file_name().unwrap().to_str().unwrap();
-    Process::spawn(&folder.join(format!("{name}.log")), &mut command)
 }
 
 /// Where parts of Kubernetes are: `$KUBEBUILDER_ASSETS`, or built here once.
@@ -224,18 +194,25 @@ fn tools(names: &[&str]) -> PathBuf {
     if let Some(path) = std::env::var_os("KUBEBUILDER_ASSETS") {
         return path.into();
     }
+    let mut folders = built(names);
+    folders.pop().expect("tests/cluster/build names no folder")
+}
+
+/// Folders with these tools, built once.
+pub(crate) fn built(tools: &[&str]) -> Vec<PathBuf> {
     let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster/build");
     let output = Command::new(build)
-        .args(names)
+        .args(tools)
         .stderr(Stdio::inherit())
         .output()
         .unwrap();
     assert!(output.status.success(), "tests/cluster/build failed");
-    String::from_utf8(output.stdout).unwrap().trim().into()
+    let folders = String::from_utf8(output.stdout).unwrap();
+    folders.lines().map(PathBuf::from).collect()
 }
 
 /// Ports that nobody uses. They are let go before they are used, as the servers cannot take them over.
-fn free_ports<const N: usize>() -> [u16; N] {
+pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
     let listeners = [(); N].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())
 }
