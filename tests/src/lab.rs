@@ -3,7 +3,7 @@
 mod description;
 mod host;
 mod mac;
-mod namespace;
+pub(crate) mod namespace;
 mod process;
 mod settle;
 pub mod shapes;
@@ -17,6 +17,7 @@ use std::{
 
 use description::{Drawing, Link};
 pub use host::Host;
+pub(crate) use host::ip_batch;
 pub use mac::Mac;
 pub use process::Process;
 

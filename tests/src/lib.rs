@@ -26,6 +26,7 @@ pub mod agent;
 pub mod api_server;
 pub mod bench;
 pub mod capture;
+pub mod cluster;
 pub mod demo;
 pub mod foreign;
 pub mod lab;

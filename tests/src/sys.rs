@@ -240,12 +240,27 @@ pub(crate) fn forbid(command: &mut Command, call: libc::c_long, errno: c_int) {
 /// Runs the command's process in a network namespace, and lets it die with the thread that starts it, so that
 /// nothing outlives a killed test.
 pub(crate) fn run_inside(command: &mut Command, namespace: File) {
+    enter(command, namespace);
+    end_with_parent(command);
+}
+
+/// Runs the command's process in a network namespace.
+pub(crate) fn enter(command: &mut Command, namespace: File) {
     let prepare = move || {
         nix::sched::setns(&namespace, nix::sched::CloneFlags::CLONE_NEWNET)?;
+        Ok(())
+    };
+    // SAFETY: the closure makes one system call and allocates nothing.
+    let _: &mut Command = unsafe { command.pre_exec(prepare) };
+}
+
+/// Lets the command's process die with the thread that starts it.
+pub(crate) fn end_with_parent(command: &mut Command) {
+    let prepare = || {
         nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
         Ok(())
     };
-    // SAFETY: the closure makes two system calls and allocates nothing.
+    // SAFETY: the closure makes one system call and allocates nothing.
     let _: &mut Command = unsafe { command.pre_exec(prepare) };
 }
 

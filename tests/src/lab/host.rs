@@ -20,7 +20,7 @@ pub struct Host {
 }
 
 impl Host {
-    pub(super) fn new(name: &str, namespace: &str, lab: &str, folder: &Path) -> Self {
+    pub(crate) fn new(name: &str, namespace: &str, lab: &str, folder: &Path) -> Self {
         Self {
             name: name.to_owned(),
             namespace: namespace.to_owned(),
@@ -97,6 +97,13 @@ impl Host {
         command
     }
 
+    /// A command that runs inside and outlives who starts it.
+    pub(crate) fn lasting(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        crate::sys::enter(&mut command, namespace::open(&self.namespace));
+        command
+    }
+
     /// A command in which a system call fails, as under a seccomp profile.
     pub fn command_without(
         &self,
@@ -154,7 +161,7 @@ impl Host {
 }
 
 /// Runs several commands of `ip` in one process.
-pub(super) fn ip_batch(options: &[&str], batch: &str) {
+pub(crate) fn ip_batch(options: &[&str], batch: &str) {
     let mut ip = Command::new("ip")
         .args(options)
         .args(["-batch", "-"])

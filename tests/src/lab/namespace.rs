@@ -21,18 +21,18 @@ use nix::{
 use super::BPFFS;
 
 /// Where `ip netns` keeps them.
-pub(super) const FOLDER: &str = "/var/run/netns";
+pub(crate) const FOLDER: &str = "/var/run/netns";
 
 /// `BPF_FS_MAGIC` of `linux/magic.h`.
 const BPF_FS: FsType = FsType(0xcafe_4a11);
 
 /// Start of every name that a process gives.
-pub(super) fn prefix(process: u32) -> String {
+pub(crate) fn prefix(process: u32) -> String {
     format!("udplb-{process}-")
 }
 
 /// Once a process: checks that labs can be built here, and removes what dead processes left.
-pub(super) fn prepare_machine() {
+pub(crate) fn prepare_machine() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         assert!(
@@ -78,7 +78,7 @@ fn sweep() {
 }
 
 /// Makes a namespace in which IPv6 addresses are usable at once and nothing is sent unasked.
-pub(super) fn create(name: &str) {
+pub(crate) fn create(name: &str) {
     let output = Command::new("ip")
         .args(["netns", "add", name])
         .output()
@@ -111,8 +111,24 @@ pub(super) fn create(name: &str) {
     });
 }
 
+/// Gives a namespace that is there already, of a process, a name.
+pub(crate) fn adopt(name: &str, theirs: &Path) {
+    let path = Path::new(FOLDER).join(name);
+    // Who had the name before does not exist any more.
+    drop(Command::new("ip").args(["netns", "delete", name]).output());
+    drop(File::create(&path).unwrap());
+    mount(
+        Some(theirs),
+        &path,
+        None::<&str>,
+        MsFlags::MS_BIND,
+        None::<&str>,
+    )
+    .unwrap_or_else(|error| panic!("namespace {name} of {}: {error}", theirs.display()));
+}
+
 /// Ends every process inside and removes the name. The kernel frees the rest when the last socket closes.
-pub(super) fn remove(name: &str) {
+pub(crate) fn remove(name: &str) {
     if let Ok(output) = Command::new("ip").args(["netns", "pids", name]).output() {
         for process in String::from_utf8_lossy(&output.stdout)
             .lines()
@@ -125,13 +141,13 @@ pub(super) fn remove(name: &str) {
 }
 
 /// Opens a namespace, to enter it.
-pub(super) fn open(name: &str) -> File {
+pub(crate) fn open(name: &str) -> File {
     File::open(Path::new(FOLDER).join(name))
         .unwrap_or_else(|error| panic!("namespace {name}: {error}"))
 }
 
 /// Runs a closure on a thread inside the namespace. What it opens there stays there.
-pub(super) fn enter<R: Send>(name: &str, body: impl FnOnce() -> R + Send) -> R {
+pub(crate) fn enter<R: Send>(name: &str, body: impl FnOnce() -> R + Send) -> R {
     let namespace = open(name);
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
