@@ -1,14 +1,14 @@
 //! A real cluster of three nodes: what tests of the product on it rely on.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::{SocketAddr, TcpStream, UdpSocket},
     time::Duration,
 };
 
 use k8s_openapi::api::core::v1::{Node, Pod};
-use kube::{Api, ResourceExt as _};
-use udplb_tests::cluster::Cluster;
+use kube::{Api, ResourceExt as _, runtime::watcher::Config};
+use udplb_tests::cluster::{Cluster, Node as ClusterNode, is_ready};
 
 /// Longer than anything takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -90,9 +90,16 @@ async fn on_the_network_of_nodes(cluster: &Cluster) {
         assert_eq!(boot.trim(), node.boot_id());
         let marker = node.name();
         drop(node.run(&format!("mkdir /sys/fs/bpf/{marker}")));
-        let pins = node.run(&format!("ls {root}/sys/fs/bpf"));
-        assert_eq!(pins.trim(), marker, "every node has pins of its own");
+        let own = pins(node, &root);
+        assert_eq!(own, [marker], "every node has pins of its own");
     }
+}
+
+/// What is pinned in the file system of a pod or a node, besides what the kernel puts there.
+fn pins(node: &ClusterNode, root: &str) -> Vec<String> {
+    let names = node.run(&format!("ls {root}/sys/fs/bpf"));
+    let ours = |name: &&str| !name.ends_with(".debug");
+    names.lines().filter(ours).map(str::to_owned).collect()
 }
 
 async fn with_addresses_of_their_own(cluster: &Cluster) {
@@ -120,7 +127,11 @@ async fn with_addresses_of_their_own(cluster: &Cluster) {
         assert_eq!(&buffer[..length], sent);
         assert_eq!(source.port(), port);
         if sender != "0.0.0.0" {
-            assert_eq!(source.ip().to_string(), sender, "nothing on the way changes it");
+            assert_eq!(
+                source.ip().to_string(),
+                sender,
+                "nothing on the way changes it"
+            );
         }
     }
 }
@@ -141,17 +152,28 @@ async fn reboot(cluster: &mut Cluster) {
     cluster.node_mut("node3").reboot();
     let node = cluster.node("node3");
     assert_ne!(node.boot_id(), before);
-    assert_eq!(node.run("ls /sys/fs/bpf"), "");
+    assert_eq!(pins(node, ""), [""; 0]);
     cluster.ready_nodes().await;
     for label in ["test=on-nodes", "test=apart"] {
-        for pod in cluster.ready_pods("default", label, 3).await {
-            let name = pod.spec.as_ref().unwrap().node_name.clone().unwrap();
-            let node = cluster.node(&name);
-            let process = node.process(&pod, "pause");
-            let boot = node.run(&format!(
-                "cat /proc/{process}/root/proc/sys/kernel/random/boot_id"
-            ));
-            assert_eq!(boot.trim(), node.boot_id(), "{name}");
-        }
+        let pods: Api<Pod> = Api::namespaced(cluster.client(), "default");
+        let config = Config::default().labels(label);
+        let what = "the pod on node3 to run again";
+        let pod = cluster.until(&pods, config, what, again_on_node3).await;
+        let process = node.process(&pod, "pause");
+        let boot = format!("/proc/{process}/root/proc/sys/kernel/random/boot_id");
+        assert_eq!(node.run(&format!("cat {boot}")).trim(), node.boot_id());
     }
+}
+
+/// Its status is that of before for a while.
+fn again_on_node3(pods: &BTreeMap<String, Pod>) -> Option<Pod> {
+    let restarts = |pod: &Pod| {
+        let status = pod.status.as_ref()?;
+        let containers = status.container_statuses.as_ref()?;
+        containers.first().map(|container| container.restart_count)
+    };
+    let mut pods = pods.values();
+    let on_node3 = |pod: &&Pod| pod.spec.as_ref().unwrap().node_name.as_deref() == Some("node3");
+    let pod = pods.find(on_node3)?;
+    (is_ready(pod) && restarts(pod) > Some(0)).then(|| pod.clone())
 }

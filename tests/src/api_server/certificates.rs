@@ -67,8 +67,7 @@ impl Certificates {
     fn sign(&mut self, name: &str, parameters: &CertificateParams) {
         let key = KeyPair::generate().unwrap();
         let certificate = parameters.signed_by(&key, &self.issuer).unwrap();
-        self.files
-            .push((format!("{name}.crt"), certificate.pem()));
+        self.files.push((format!("{name}.crt"), certificate.pem()));
         self.files
             .push((format!("{name}.key"), key.serialize_pem()));
     }

@@ -69,7 +69,9 @@ impl<'a> Settings<'a> {
     /// Starts one of its programs with these flags.
     pub(crate) fn start(&self, binary: &Path, flags: &Flags) -> Process {
         let mut command = Command::new(binary);
-        let flags = flags.iter().map(|(name, value)| format!("--{name}={value}"));
+        let flags = flags
+            .iter()
+            .map(|(name, value)| format!("--{name}={value}"));
         let _: &mut Command = command.args(flags).current_dir(self.folder);
         let name = binary.file_name().unwrap().to_str().unwrap();
         (self.spawn)(&self.folder.join(format!("{name}.log")), &mut command)
@@ -123,7 +125,10 @@ impl<'a> Settings<'a> {
             ("service-account-signing-key-file", file("server.key")),
             ("service-cluster-ip-range", "10.96.0.0/16".to_owned()),
             ("authorization-mode", self.authorization.to_owned()),
-            ("disable-admission-plugins", self.without_admission.to_owned()),
+            (
+                "disable-admission-plugins",
+                self.without_admission.to_owned(),
+            ),
         ];
         flags.extend(self.further.iter().cloned());
         flags

@@ -13,6 +13,10 @@ pub(super) fn containerd(folder: &Path, plugins: &Path, runc: &Path, pause: &str
          state = '/run/containerd'\n\
          [grpc]\n\
          address = '/run/containerd/containerd.sock'\n\
+         [plugins.'io.containerd.internal.v1.opt']\n\
+         path = '/var/lib/containerd/opt'\n\
+         [plugins.'io.containerd.nri.v1.nri']\n\
+         disable = true\n\
          [plugins.'io.containerd.cri.v1.images'.pinned_images]\n\
          sandbox = '{pause}'\n\
          [plugins.'io.containerd.cri.v1.runtime']\n\
@@ -81,6 +85,7 @@ pub(super) fn kubelet(folder: &Path, authority: &Path, cgroup: &str) -> String {
         "imageGCLowThresholdPercent": 99,
         "localStorageCapacityIsolation": false,
         "resolvConf": folder.join("resolv.conf"),
+        "volumePluginDir": "/var/lib/kubelet/volume-plugins",
     })
     .to_string()
 }

@@ -104,15 +104,16 @@ impl Node {
         text.trim().to_owned()
     }
 
-    /// The last lines that its containerd and its kubelet have written.
+    /// The last lines that its containerd and its kubelet have written, but for what went well.
     pub fn report(&self) -> String {
         let mut report = String::new();
         for part in ["containerd", "kubelet"] {
             let path = self.folder.join(part).with_extension("log");
             let log = fs::read_to_string(path).unwrap_or_default();
-            let lines: Vec<&str> = log.lines().collect();
-            report += &format!("last lines of {part} on {}:\n", self.name());
-            for line in &lines[lines.len().saturating_sub(20)..] {
+            let bad = |line: &&str| !line.starts_with('I') && !line.contains("level=info");
+            let lines: Vec<&str> = log.lines().filter(bad).collect();
+            report += &format!("last complaints of {part} on {}:\n", self.name());
+            for line in &lines[lines.len().saturating_sub(10)..] {
                 report += &format!("  {line}\n");
             }
         }
@@ -158,7 +159,8 @@ impl Node {
     pub fn reboot(&mut self) {
         self.stop();
         drop(self.host.try_run("ip link delete cni0"));
-        self.host.run("tc qdisc delete dev eth0 clsact 2>/dev/null || true");
+        self.host
+            .run("tc qdisc delete dev eth0 clsact 2>/dev/null || true");
         self.new_boot();
         self.start();
     }
@@ -167,7 +169,7 @@ impl Node {
     pub fn import(&self, archive: &Path) {
         let archive = archive.to_str().unwrap();
         self.ctr(&["images", "import", archive])
-            .unwrap_or_else(|error| panic!("{}: {archive}: {error}", self.name()));
+            .unwrap_or_else(|error| panic!("{}: {archive}: {error}{}", self.name(), self.report()));
     }
 
     /// Runs a shell command where its pods' volumes come from: with its mounts, its network and its processes.

@@ -1,6 +1,8 @@
 //! What tests do to objects of a cluster, and how they wait for them. IO.
 
-use std::{collections::BTreeMap, fmt::Debug, io::Write as _, pin::pin, process::Stdio, time::Duration};
+use std::{
+    collections::BTreeMap, fmt::Debug, io::Write as _, pin::pin, process::Stdio, time::Duration,
+};
 
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -110,7 +112,10 @@ impl Cluster {
     /// Deletes the pods with this label and returns when they are gone, whatever comes in their place.
     pub async fn delete_pods(&self, namespace: &str, label: &str) {
         let api: Api<Pod> = Api::namespaced(self.client(), namespace);
-        let before = api.list(&ListParams::default().labels(label)).await.unwrap();
+        let before = api
+            .list(&ListParams::default().labels(label))
+            .await
+            .unwrap();
         let before: Vec<Option<String>> = before.iter().map(|pod| pod.uid()).collect();
         let parameters = ListParams::default().labels(label);
         let _deleted = api
