@@ -14,7 +14,7 @@ use crate::lab::Process;
 pub(crate) struct Settings<'a> {
     folder: &'a Path,
     address: Ipv4Addr,
-    port: u16,
+    pub(super) port: u16,
     authorization: &'static str,
     without_admission: &'static str,
     further: Vec<(&'static str, String)>,
