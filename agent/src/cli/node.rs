@@ -33,8 +33,13 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 )]
 pub(super) struct Node {
     /// The node's name in the cluster
-    #[arg(long, value_name = "NAME", env = "NODE_NAME", hide_env_values = true)]
-    node_name: String,
+    #[arg(
+        long = "node-name",
+        value_name = "NAME",
+        env = "NODE_NAME",
+        hide_env_values = true
+    )]
+    name: String,
     /// Where the cluster is, if not around us
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
@@ -69,7 +74,7 @@ impl Node {
         if let Some(PreflightError::Failed { message, .. }) =
             taken.as_ref().err().and_then(|error| error.downcast_ref())
         {
-            unsupported::report(&client, &self.node_name, &boot_id, message).await;
+            unsupported::report(&client, &self.name, &boot_id, message).await;
         }
         let Taken {
             endpoints,
@@ -78,14 +83,14 @@ impl Node {
             capacity,
         } = taken?;
         tracing::info!(
-            node = self.node_name,
+            node = self.name,
             http = %endpoints.address(),
             pins = %self.host.pins.pin_dir.display(),
             "running"
         );
         let metrics = Metrics::register(&registry, &kernel)?;
         let watching = connection.listen(client.clone());
-        let (name, state_dir) = (&self.node_name, &self.host.state_dir);
+        let (name, state_dir) = (&self.name, &self.host.state_dir);
         let mut source = Source::start(watching, name, state_dir, connection);
         let (states, receiver) = watch::channel(None);
         let writer = Writer::new(client, name, boot_id, &source, receiver, &registry)?;

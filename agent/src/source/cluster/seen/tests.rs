@@ -14,10 +14,10 @@ fn config(version: u64, references: &[(&str, &str)]) -> Event<(String, Config)> 
         .iter()
         .map(|(name, uid)| json!({ "namespace": "default", "name": name, "uid": uid }))
         .collect();
-    odd_config(version, json!({ "forwards": forwards }))
+    odd_config(version, &json!({ "forwards": forwards }))
 }
 
-fn odd_config(version: u64, spec: Value) -> Event<(String, Config)> {
+fn odd_config(version: u64, spec: &Value) -> Event<(String, Config)> {
     let object = json!({
         "apiVersion": "udplb.dev/v1alpha1", "kind": "NodeForwardConfig",
         "metadata": { "name": NODE, "uid": "n", "generation": version,
@@ -159,7 +159,7 @@ fn a_configuration_that_cannot_be_read_changes_nothing() {
     let _new = seen.take(Change::Config(config(1, &[("a", "1")])));
     let _new = seen.take(Change::Forward(forward(2, "a", "1", 5001)));
     assert_eq!(settled(&mut seen).0, ["a 5001"]);
-    let _new = seen.take(Change::Config(odd_config(3, json!({ "forwards": "all" }))));
+    let _new = seen.take(Change::Config(odd_config(3, &json!({ "forwards": "all" }))));
     let _new = seen.take(Change::Forward(forward(4, "a", "1", 5004)));
     let Settled { input, told, .. } = seen.settle().unwrap();
     assert_eq!(input.forwards.len(), 1);
