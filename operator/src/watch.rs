@@ -15,6 +15,7 @@ use kube::{
 };
 use tokio::sync::mpsc;
 use udplb_api::{NodeForwardConfig, ResolvedForward};
+use udplb_process::mirror;
 
 use crate::{
     metrics::Metrics,
@@ -124,7 +125,12 @@ impl Sink {
                     if is_news && std::mem::take(&mut has_failed) {
                         tracing::info!(kind, "watching again");
                     }
-                    if self.changes.send(change(map(event, &prune))).await.is_err() {
+                    if self
+                        .changes
+                        .send(change(mirror::map(event, &prune)))
+                        .await
+                        .is_err()
+                    {
                         return;
                     }
                 }
@@ -139,15 +145,5 @@ impl Sink {
                 }
             }
         }
-    }
-}
-
-fn map<K, V>(event: Event<K>, prune: impl Fn(K) -> V) -> Event<V> {
-    match event {
-        Event::Apply(object) => Event::Apply(prune(object)),
-        Event::Delete(object) => Event::Delete(prune(object)),
-        Event::Init => Event::Init,
-        Event::InitApply(object) => Event::InitApply(prune(object)),
-        Event::InitDone => Event::InitDone,
     }
 }

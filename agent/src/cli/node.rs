@@ -17,7 +17,7 @@ use crate::{
     metrics::Metrics,
     node::{unsupported, writer::Writer},
     preflight::PreflightError,
-    reconcile::Reconciler,
+    reconcile::{ReconcileError, Reconciler},
     source::cluster::{Source, connection::Connection},
 };
 
@@ -104,13 +104,10 @@ impl Node {
             ))
         });
 
-        let first = tokio::select! {
-            first = source.first() => first,
-            () = stop.cancelled() => None,
-        };
         let reconcile = async {
-            let Some(first) = first else {
-                return Ok(());
+            let first = tokio::select! {
+                first = source.first() => first.ok_or(ReconcileError::Source)?,
+                () = stop.cancelled() => return Ok(()),
             };
             let (versions, receiver) = watch::channel(first);
             let source = tokio::spawn(source.follow(versions));

@@ -28,6 +28,7 @@ use tokio::{
     time::timeout,
 };
 use udplb_api::ResolvedForward;
+use udplb_process::mirror;
 
 use super::{last_good::LastGood, version::Version};
 use connection::Connection;
@@ -118,20 +119,20 @@ impl Source {
                 version.told = settled.told.map(Arc::new);
                 return Some(version);
             }
-            self.next().await?;
+            let _is_new = self.next().await?;
         }
     }
 
     /// Returns when everything has been told once.
     async fn told(&mut self) -> Option<()> {
         while !self.seen.is_complete() {
-            self.next().await?;
+            let _is_new = self.next().await?;
         }
         Some(())
     }
 
-    /// Takes in all that has changed.
-    async fn next(&mut self) -> Option<()> {
+    /// Takes in all that has changed, and tells whether it may concern what runs.
+    async fn next(&mut self) -> Option<bool> {
         let mut change = Some(self.changes.recv().await?);
         let mut is_new = false;
         while let Some(one) = change {
@@ -148,13 +149,13 @@ impl Source {
                 !is_same
             });
         }
-        Some(())
+        Some(is_new)
     }
 
     /// Publishes each new version.
     pub async fn follow(mut self, versions: channel::Sender<Version>) {
-        while self.next().await.is_some() {
-            let Some(settled) = self.seen.settle() else {
+        while let Some(is_new) = self.next().await {
+            let Some(settled) = is_new.then(|| self.seen.settle()).flatten() else {
                 continue;
             };
             let is_new = versions.send_if_modified(|version| {
@@ -201,7 +202,11 @@ async fn tell<K, V>(
     while let Some(event) = stream.next().await {
         match event {
             Ok(event) => {
-                if changes.send(change(map(event, &prune))).await.is_err() {
+                if changes
+                    .send(change(mirror::map(event, &prune)))
+                    .await
+                    .is_err()
+                {
                     return;
                 }
             }
@@ -211,15 +216,5 @@ async fn tell<K, V>(
                 tracing::debug!(error, "a watch failed; it is tried again");
             }
         }
-    }
-}
-
-fn map<K, V>(event: Event<K>, prune: impl Fn(K) -> V) -> Event<V> {
-    match event {
-        Event::Apply(object) => Event::Apply(prune(object)),
-        Event::Delete(object) => Event::Delete(prune(object)),
-        Event::Init => Event::Init,
-        Event::InitApply(object) => Event::InitApply(prune(object)),
-        Event::InitDone => Event::InitDone,
     }
 }

@@ -105,6 +105,17 @@ impl<K: Ord + Clone, V: Versioned + Clone + PartialEq> Mirror<K, V> {
     }
 }
 
+/// What a watch tells, in other words.
+pub fn map<K, V>(event: Event<K>, words: impl Fn(K) -> V) -> Event<V> {
+    match event {
+        Event::Apply(object) => Event::Apply(words(object)),
+        Event::Delete(object) => Event::Delete(words(object)),
+        Event::Init => Event::Init,
+        Event::InitApply(object) => Event::InitApply(words(object)),
+        Event::InitDone => Event::InitDone,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -201,10 +201,10 @@ impl Scene {
         let api = self.configs();
         let condition = |object: Option<&NodeForwardConfig>| object.is_some_and(&is);
         let waited = await_condition(api.clone(), NODE, condition);
-        match tokio::time::timeout(PATIENCE, waited).await {
-            Ok(found) => found.unwrap().unwrap(),
-            Err(_) => panic!("{what}; it is {:#?}", api.get_opt(NODE).await),
-        }
+        let Ok(found) = tokio::time::timeout(PATIENCE, waited).await else {
+            panic!("{what}; it is {:#?}", api.get_opt(NODE).await);
+        };
+        found.unwrap().unwrap()
     }
 
     /// Datagrams to a port of the node, a thousand a second.

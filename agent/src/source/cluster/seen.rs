@@ -100,14 +100,22 @@ impl Seen {
         }
     }
 
-    /// Takes in what a watch tells. Whether anything is new.
+    /// Takes in what a watch tells. Whether it may concern what runs: others' forwards do not.
     pub fn take(&mut self, change: Change) -> bool {
         let was_complete = self.is_complete();
         let is_new = match change {
             Change::Config(event) => !self.configs.take(event).is_empty(),
-            Change::Forward(event) => !self.forwards.take(event).is_empty(),
+            Change::Forward(event) => {
+                let changed = self.forwards.take(event);
+                changed.iter().any(|key| self.is_referenced(key))
+            }
         };
         is_new || self.is_complete() != was_complete
+    }
+
+    fn is_referenced(&self, key: &ForwardKey) -> bool {
+        let mut references = self.references.iter();
+        references.any(|it| it.namespace == key.namespace && it.name == key.name)
     }
 
     /// Whether both kinds have been listed once.

@@ -102,7 +102,10 @@ fn settled(seen: &mut Seen) -> (Vec<String>, Vec<Wait>) {
 #[test]
 fn a_node_without_a_configuration_runs_nothing() {
     let mut seen = listed(None);
-    assert!(seen.take(Change::Forward(forward(1, "a", "1", 5000))));
+    assert!(
+        !seen.take(Change::Forward(forward(1, "a", "1", 5000))),
+        "another's"
+    );
     assert_eq!(settled(&mut seen), (Vec::new(), Vec::new()));
     assert!(seen.settle().unwrap().told.is_none());
 }
