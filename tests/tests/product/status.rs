@@ -1,0 +1,158 @@
+//! The status tells what is wrong, and never says Ready when a node does not forward.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures::TryStreamExt as _;
+use kube::{
+    Api,
+    runtime::{
+        WatchStreamExt as _,
+        watcher::{Config, watcher},
+    },
+};
+use serde_json::json;
+use udplb_api::UdpForward;
+
+use crate::{
+    stage::{NODES, Stage, condition},
+    times::clone_of,
+};
+
+pub(crate) async fn tells_what_is_wrong(stage: &Stage) {
+    first_sight(stage).await;
+    service_and_name(stage).await;
+    interface(stage).await;
+    conflict(stage).await;
+    paused(stage).await;
+}
+
+async fn first_sight(stage: &Stage) {
+    let upstream = json!({ "address": stage.cluster.address_of("upstream"), "port": 5514 });
+    let seen = Watched::start(stage, "first");
+    let _stored = stage.apply("first", &clone_of(514, &upstream)).await;
+    stage.ready("first", 3).await;
+    let seen = seen.take();
+    let first = seen.iter().find(|it| it.status.as_ref().is_some_and(|it| !it.conditions.is_empty()));
+    let status = first.unwrap().status.as_ref().unwrap();
+    let types: Vec<_> = status.conditions.iter().map(|it| it.type_.as_str()).collect();
+    assert_eq!(types, ["Accepted", "Resolved", "Programmed", "Ready"]);
+    assert_eq!(status.desired_nodes, Some(3));
+    stage.delete("first").await;
+}
+
+async fn service_and_name(stage: &Stage) {
+    let spec = clone_of(514, &json!({ "service": { "name": "nobody" } }));
+    let _stored = stage.apply("unresolved", &spec).await;
+    let message = stage.says("unresolved", "Resolved", ["False", "NotResolved"]).await;
+    let expected = "spec.destinations[0].upstreams[0]: service default/nobody does not exist";
+    assert_eq!(message, expected);
+    let spec = clone_of(514, &json!({ "hostname": "siem.nowhere.invalid", "port": 514 }));
+    let _stored = stage.apply("unresolved", &spec).await;
+    let is = |forward: &UdpForward| {
+        let found = condition(forward, "Resolved");
+        found.is_some_and(|it| it.message.contains("host name siem.nowhere.invalid has no answer"))
+    };
+    let what = "it does not name the host name";
+    drop(stage.until("unresolved", what, is).await);
+    stage.says("unresolved", "Ready", ["False", "NotResolved"]).await;
+    stage.delete("unresolved").await;
+}
+
+async fn interface(stage: &Stage) {
+    let upstream = json!({ "address": stage.cluster.address_of("upstream"), "port": 5514 });
+    let mut spec = clone_of(514, &upstream);
+    spec["interfaces"] = json!(["eth9"]);
+    let _stored = stage.apply("absent", &spec).await;
+    let message = stage.says("absent", "Ready", ["False", "NodesFailed"]).await;
+    assert!(message.starts_with("3 of 3 nodes failed: node1: InterfaceNotFound: "), "{message}");
+    assert!(message.contains("eth9"), "{message}");
+    stage.delete("absent").await;
+}
+
+async fn conflict(stage: &Stage) {
+    let upstream = json!({ "address": stage.cluster.address_of("upstream"), "port": 5514 });
+    let spec = clone_of(514, &upstream);
+    let _stored = stage.apply("one", &spec).await;
+    let _stored = stage.apply("two", &spec).await;
+    let message = stage.says("two", "Accepted", ["False", "ListenerConflict"]).await;
+    assert!(message.starts_with("default/one is older and listens on port 514 too"), "{message}");
+    stage.ready("one", 3).await;
+    let seen = Watched::start(stage, "two");
+    stage.delete("one").await;
+    stage.ready("two", 3).await;
+    drop(seen);
+    stage.delete("two").await;
+}
+
+async fn paused(stage: &Stage) {
+    let upstream = json!({ "address": stage.cluster.address_of("upstream"), "port": 5514 });
+    let mut spec = clone_of(514, &upstream);
+    spec["state"] = json!("Paused");
+    let _stored = stage.apply("paused", &spec).await;
+    stage.says("paused", "Programmed", ["True", "AllNodesProgrammed"]).await;
+    stage.says("paused", "Ready", ["False", "Paused"]).await;
+    spec["state"] = json!("Active");
+    let _stored = stage.apply("paused", &spec).await;
+    stage.ready("paused", 3).await;
+    stage.delete("paused").await;
+}
+
+/// A node loses its power and starts again without pins: from the moment at which the cluster knows, its forwards are
+/// unknown, until its agent says that they are in force.
+pub(crate) async fn a_node_that_starts_again(stage: &mut Stage) {
+    let upstream = json!({ "address": stage.cluster.address_of("upstream"), "port": 5514 });
+    let _stored = stage.apply("rebooted", &clone_of(514, &upstream)).await;
+    stage.ready("rebooted", 3).await;
+    stage.cluster.node_mut(NODES[2]).reboot();
+    let message = stage.says("rebooted", "Ready", ["Unknown", "NodesPending"]).await;
+    assert!(message.starts_with("1 of 3 nodes pending: node3: "), "{message}");
+    println!("while it starts: {message}");
+    stage.ready("rebooted", 3).await;
+    let upstream = crate::packets::Upstream::bind(stage.cluster.outside("upstream"), 5_514);
+    let sender = crate::packets::Sender::start(&stage.cluster, 514);
+    let _copies = tokio::task::spawn_blocking(move || upstream.all(&[2])).await.unwrap();
+    drop(sender);
+    stage.delete("rebooted").await;
+}
+
+/// Every version of a forward, as a watch tells it.
+struct Watched {
+    seen: Arc<Mutex<Vec<UdpForward>>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Watched {
+    fn start(stage: &Stage, name: &str) -> Self {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let api: Api<UdpForward> = stage.api();
+        let config = Config::default().fields(&format!("metadata.name={name}"));
+        let task = tokio::spawn({
+            let seen = Arc::clone(&seen);
+            async move {
+                let versions = watcher(api, config).applied_objects();
+                let told = versions.try_for_each(|forward| {
+                    seen.lock().unwrap().push(forward);
+                    std::future::ready(Ok(()))
+                });
+                told.await.unwrap();
+            }
+        });
+        Self { seen, task }
+    }
+
+    fn take(&self) -> Vec<UdpForward> {
+        std::mem::take(&mut *self.seen.lock().unwrap())
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A minute is what a steady cluster is watched for.
+pub(crate) const MINUTE: Duration = Duration::from_mins(1);
