@@ -18,7 +18,12 @@ pub struct Mirror<K, V> {
     /// What a list has told so far.
     listing: Option<BTreeMap<K, V>>,
     is_complete: bool,
+    /// The versions of the last objects that are gone. What a write brought about may be told after that.
+    gone: BTreeMap<K, u64>,
 }
+
+/// How many of those that are gone are remembered.
+const REMEMBERED: usize = 1_024;
 
 impl<K, V> Default for Mirror<K, V> {
     fn default() -> Self {
@@ -26,6 +31,7 @@ impl<K, V> Default for Mirror<K, V> {
             items: BTreeMap::new(),
             listing: None,
             is_complete: false,
+            gone: BTreeMap::new(),
         }
     }
 }
@@ -51,12 +57,27 @@ impl<K: Ord + Clone, V: Versioned + Clone + PartialEq> Mirror<K, V> {
                     return Vec::new();
                 }
                 let _ = self.items.remove(&key);
+                self.bury(key.clone(), value.version());
                 vec![key]
             }
         }
     }
 
+    fn bury(&mut self, key: K, version: u64) {
+        if self.gone.len() == REMEMBERED {
+            let oldest = self.gone.iter().min_by_key(|(_, version)| **version);
+            if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
+                let _ = self.gone.remove(&oldest);
+            }
+        }
+        let _ = self.gone.insert(key, version);
+    }
+
     fn put(&mut self, key: K, value: V) -> Option<K> {
+        let is_of_the_dead = |end: &u64| value.version() > 0 && value.version() <= *end;
+        if self.gone.get(&key).is_some_and(is_of_the_dead) {
+            return None;
+        }
         if let Some(known) = self.items.get(&key)
             && (known.version() > value.version() || *known == value)
         {
@@ -159,6 +180,16 @@ mod tests {
         assert_eq!(mirror.take(Event::Delete(("a", Item(4)))), [""; 0]);
         assert_eq!(mirror.take(Event::Delete(("a", Item(6)))), ["a"]);
         assert_eq!(mirror.len(), 0);
+    }
+
+    /// A status that was written to an object while it was deleted does not bring it back.
+    #[test]
+    fn what_is_gone_stays_gone() {
+        let mut mirror = listed(&[("a", 1)]);
+        assert_eq!(mirror.take(Event::Delete(("a", Item(6)))), ["a"]);
+        assert_eq!(mirror.take(Event::Apply(("a", Item(5)))), [""; 0]);
+        assert_eq!(mirror.len(), 0);
+        assert_eq!(mirror.take(Event::Apply(("a", Item(7)))), ["a"]);
     }
 
     /// A second list tells by silence what was deleted while nobody watched.
