@@ -31,7 +31,10 @@ impl Sender {
         let socket = cluster
             .outside("client")
             .enter(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap());
-        let nodes: Vec<Ipv4Addr> = NODES.iter().map(|name| cluster.node(name).address()).collect();
+        let nodes: Vec<Ipv4Addr> = NODES
+            .iter()
+            .map(|name| cluster.node(name).address())
+            .collect();
         let is_over = Arc::new(AtomicBool::new(false));
         let thread = std::thread::spawn({
             let is_over = Arc::clone(&is_over);

@@ -2,7 +2,7 @@
 
 use std::{fmt::Debug, time::Duration};
 
-use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::Condition};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
     Api, Client,
     api::{DeleteParams, Patch, PatchParams},
@@ -28,7 +28,7 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn start() -> Self {
-        let cluster = Cluster::start(NODES.len()).await;
+        let cluster = Cluster::start(3).await;
         cluster.install().await;
         let client = cluster.client();
         Self { cluster, client }
@@ -67,7 +67,12 @@ impl Stage {
     }
 
     /// Waits until an object is as it should be.
-    pub(crate) async fn until<K>(&self, name: &str, what: &str, is: impl Fn(&K) -> bool + Send + Sync) -> K
+    pub(crate) async fn until<K>(
+        &self,
+        name: &str,
+        what: &str,
+        is: impl Fn(&K) -> bool + Send + Sync,
+    ) -> K
     where
         K: kube::Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Clone
@@ -81,7 +86,10 @@ impl Stage {
         let waited = await_condition(api.clone(), name, condition);
         let Ok(found) = tokio::time::timeout(PATIENCE, waited).await else {
             let logs = self.cluster.product_logs();
-            panic!("{name}: {what}; it is {:#?}\n{logs}", api.get_opt(name).await);
+            panic!(
+                "{name}: {what}; it is {:#?}\n{logs}",
+                api.get_opt(name).await
+            );
         };
         found.unwrap().unwrap()
     }
@@ -109,15 +117,13 @@ impl Stage {
         let what = format!("it is not ready on {nodes} nodes");
         drop(self.until(name, &what, is).await);
     }
-
-    pub(crate) async fn namespaces(&self) -> usize {
-        let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        namespaces.list(&Default::default()).await.unwrap().items.len()
-    }
 }
 
 /// A condition of a forward.
 pub(crate) fn condition<'a>(forward: &'a UdpForward, about: &str) -> Option<&'a Condition> {
     let conditions = forward.status.as_ref().map(|status| &status.conditions);
-    conditions.into_iter().flatten().find(|it| it.type_ == about)
+    conditions
+        .into_iter()
+        .flatten()
+        .find(|it| it.type_ == about)
 }

@@ -35,9 +35,17 @@ async fn first_sight(stage: &Stage) {
     let _stored = stage.apply("first", &clone_of(514, &upstream)).await;
     stage.ready("first", 3).await;
     let seen = seen.take();
-    let first = seen.iter().find(|it| it.status.as_ref().is_some_and(|it| !it.conditions.is_empty()));
+    let first = seen.iter().find(|it| {
+        it.status
+            .as_ref()
+            .is_some_and(|it| !it.conditions.is_empty())
+    });
     let status = first.unwrap().status.as_ref().unwrap();
-    let types: Vec<_> = status.conditions.iter().map(|it| it.type_.as_str()).collect();
+    let types: Vec<_> = status
+        .conditions
+        .iter()
+        .map(|it| it.type_.as_str())
+        .collect();
     assert_eq!(types, ["Accepted", "Resolved", "Programmed", "Ready"]);
     assert_eq!(status.desired_nodes, Some(3));
     stage.delete("first").await;
@@ -46,18 +54,28 @@ async fn first_sight(stage: &Stage) {
 async fn service_and_name(stage: &Stage) {
     let spec = clone_of(514, &json!({ "service": { "name": "nobody" } }));
     let _stored = stage.apply("unresolved", &spec).await;
-    let message = stage.says("unresolved", "Resolved", ["False", "NotResolved"]).await;
+    let message = stage
+        .says("unresolved", "Resolved", ["False", "NotResolved"])
+        .await;
     let expected = "spec.destinations[0].upstreams[0]: service default/nobody does not exist";
     assert_eq!(message, expected);
-    let spec = clone_of(514, &json!({ "hostname": "siem.nowhere.invalid", "port": 514 }));
+    let spec = clone_of(
+        514,
+        &json!({ "hostname": "siem.nowhere.invalid", "port": 514 }),
+    );
     let _stored = stage.apply("unresolved", &spec).await;
     let is = |forward: &UdpForward| {
         let found = condition(forward, "Resolved");
-        found.is_some_and(|it| it.message.contains("host name siem.nowhere.invalid has no answer"))
+        found.is_some_and(|it| {
+            it.message
+                .contains("host name siem.nowhere.invalid has no answer")
+        })
     };
     let what = "it does not name the host name";
     drop(stage.until("unresolved", what, is).await);
-    stage.says("unresolved", "Ready", ["False", "NotResolved"]).await;
+    stage
+        .says("unresolved", "Ready", ["False", "NotResolved"])
+        .await;
     stage.delete("unresolved").await;
 }
 
@@ -66,8 +84,13 @@ async fn interface(stage: &Stage) {
     let mut spec = clone_of(514, &upstream);
     spec["interfaces"] = json!(["eth9"]);
     let _stored = stage.apply("absent", &spec).await;
-    let message = stage.says("absent", "Ready", ["False", "NodesFailed"]).await;
-    assert!(message.starts_with("3 of 3 nodes failed: node1: InterfaceNotFound: "), "{message}");
+    let message = stage
+        .says("absent", "Ready", ["False", "NodesFailed"])
+        .await;
+    assert!(
+        message.starts_with("3 of 3 nodes failed: node1: InterfaceNotFound: "),
+        "{message}"
+    );
     assert!(message.contains("eth9"), "{message}");
     stage.delete("absent").await;
 }
@@ -77,8 +100,13 @@ async fn conflict(stage: &Stage) {
     let spec = clone_of(514, &upstream);
     let _stored = stage.apply("one", &spec).await;
     let _stored = stage.apply("two", &spec).await;
-    let message = stage.says("two", "Accepted", ["False", "ListenerConflict"]).await;
-    assert!(message.starts_with("default/one is older and listens on port 514 too"), "{message}");
+    let message = stage
+        .says("two", "Accepted", ["False", "ListenerConflict"])
+        .await;
+    assert!(
+        message.starts_with("default/one is older and listens on port 514 too"),
+        "{message}"
+    );
     stage.ready("one", 3).await;
     let seen = Watched::start(stage, "two");
     stage.delete("one").await;
@@ -92,7 +120,9 @@ async fn paused(stage: &Stage) {
     let mut spec = clone_of(514, &upstream);
     spec["state"] = json!("Paused");
     let _stored = stage.apply("paused", &spec).await;
-    stage.says("paused", "Programmed", ["True", "AllNodesProgrammed"]).await;
+    stage
+        .says("paused", "Programmed", ["True", "AllNodesProgrammed"])
+        .await;
     stage.says("paused", "Ready", ["False", "Paused"]).await;
     spec["state"] = json!("Active");
     let _stored = stage.apply("paused", &spec).await;
@@ -107,13 +137,20 @@ pub(crate) async fn a_node_that_starts_again(stage: &mut Stage) {
     let _stored = stage.apply("rebooted", &clone_of(514, &upstream)).await;
     stage.ready("rebooted", 3).await;
     stage.cluster.node_mut(NODES[2]).reboot();
-    let message = stage.says("rebooted", "Ready", ["Unknown", "NodesPending"]).await;
-    assert!(message.starts_with("1 of 3 nodes pending: node3: "), "{message}");
+    let message = stage
+        .says("rebooted", "Ready", ["Unknown", "NodesPending"])
+        .await;
+    assert!(
+        message.starts_with("1 of 3 nodes pending: node3: "),
+        "{message}"
+    );
     println!("while it starts: {message}");
     stage.ready("rebooted", 3).await;
     let upstream = crate::packets::Upstream::bind(stage.cluster.outside("upstream"), 5_514);
     let sender = crate::packets::Sender::start(&stage.cluster, 514);
-    let _copies = tokio::task::spawn_blocking(move || upstream.all(&[2])).await.unwrap();
+    let _copies = tokio::task::spawn_blocking(move || upstream.all(&[2]))
+        .await
+        .unwrap();
     drop(sender);
     stage.delete("rebooted").await;
 }

@@ -14,7 +14,7 @@ use udplb_api::UdpForward;
 
 use crate::{
     packets::{Sender, Upstream},
-    stage::{NODES, Stage, condition},
+    stage::{NODES, Stage},
 };
 
 /// What users are promised.
@@ -91,7 +91,10 @@ async fn edit(stage: &Stage) {
     let start = Instant::now();
     let _stored = stage.apply("edited", &spec).await;
     let time = tokio::task::spawn_blocking(move || new.all(&EVERY)).await;
-    judge("edit to the first copy of every node", vec![time.unwrap() - start]);
+    judge(
+        "edit to the first copy of every node",
+        vec![time.unwrap() - start],
+    );
     stage.ready("edited", 3).await;
     stage.delete("edited").await;
 }
@@ -120,13 +123,21 @@ spec:
 ";
 
 async fn service(stage: &Stage) {
-    let mut spec = clone_of(514, &json!({ "service": { "name": "collectors", "port": "syslog" } }));
+    let mut spec = clone_of(
+        514,
+        &json!({ "service": { "name": "collectors", "port": "syslog" } }),
+    );
     // Every datagram has a chance to reach the new pod.
     spec["destinations"][0]["strategy"] = json!("Random");
     let _stored = stage.apply("served", &spec).await;
-    stage.says("served", "Resolved", ["False", "NotResolved"]).await;
+    stage
+        .says("served", "Resolved", ["False", "NotResolved"])
+        .await;
     stage.cluster.apply(COLLECTORS);
-    let first = stage.cluster.ready_pods("default", "app=collectors", 1).await;
+    let first = stage
+        .cluster
+        .ready_pods("default", "app=collectors", 1)
+        .await;
     let at_first = Upstream::bind(&stage.cluster.pod_host(&first[0]), 5_514);
     let _sender = Sender::start(&stage.cluster, 514);
     let at_first = tokio::task::spawn_blocking(move || (at_first.all(&EVERY), at_first).1);
@@ -136,20 +147,43 @@ async fn service(stage: &Stage) {
     // The clock starts when the new endpoint is stored: pods take their own time to start.
     scale(stage, 2).await;
     let stored = endpoints(stage, 2).await;
-    let pods = stage.cluster.ready_pods("default", "app=collectors", 2).await;
-    let second = pods.iter().find(|pod| pod.name_any() != first[0].name_any()).unwrap();
+    let pods = stage
+        .cluster
+        .ready_pods("default", "app=collectors", 2)
+        .await;
+    let second = pods
+        .iter()
+        .find(|pod| pod.name_any() != first[0].name_any())
+        .unwrap();
     let at_second = Upstream::bind(&stage.cluster.pod_host(second), 5_514);
-    let reached = tokio::task::spawn_blocking(move || at_second.all(&EVERY)).await.unwrap();
-    judge("a new endpoint to copies of every node", vec![reached - stored]);
+    let reached = tokio::task::spawn_blocking(move || at_second.all(&EVERY))
+        .await
+        .unwrap();
+    judge(
+        "a new endpoint to copies of every node",
+        vec![reached - stored],
+    );
 
     let pods: Api<Pod> = stage.api();
     let parameters = DeleteParams::default().grace_period(0);
-    let deletion = pods.delete(&first[0].name_any(), &parameters);
     let start = Instant::now();
-    drop(deletion.await.unwrap());
-    let last = tokio::task::spawn_blocking(move || at_first.last(&EVERY)).await.unwrap();
-    judge("a dead endpoint to its last copy", vec![last.saturating_duration_since(start)]);
-    drop(stage.cluster.kubectl(&["delete", "deployment,service", "collectors"], ""));
+    drop(
+        pods.delete(&first[0].name_any(), &parameters)
+            .await
+            .unwrap(),
+    );
+    let last = tokio::task::spawn_blocking(move || at_first.last(&EVERY))
+        .await
+        .unwrap();
+    judge(
+        "a dead endpoint to its last copy",
+        vec![last.saturating_duration_since(start)],
+    );
+    drop(
+        stage
+            .cluster
+            .kubectl(&["delete", "deployment,service", "collectors"], ""),
+    );
     stage.delete("served").await;
 }
 
@@ -157,7 +191,12 @@ async fn scale(stage: &Stage, replicas: u32) {
     let deployments: Api<Deployment> = stage.api();
     let patch = Patch::Merge(json!({ "spec": { "replicas": replicas } }));
     let parameters = PatchParams::default();
-    drop(deployments.patch("collectors", &parameters, &patch).await.unwrap());
+    drop(
+        deployments
+            .patch("collectors", &parameters, &patch)
+            .await
+            .unwrap(),
+    );
 }
 
 /// Waits until so many endpoints are ready; when that was told.
@@ -191,13 +230,21 @@ async fn label(stage: &Stage) {
     stage.cluster.label(NODES[1], "role", Some("edge")).await;
     let reached = tokio::task::spawn_blocking(move || (upstream.all(&[0, 1]), upstream));
     let (reached, upstream) = reached.await.unwrap();
-    judge("a label to the first copy of the node", vec![reached - start]);
+    judge(
+        "a label to the first copy of the node",
+        vec![reached - start],
+    );
     stage.ready("labelled", 2).await;
 
     let start = Instant::now();
     stage.cluster.label(NODES[1], "role", None).await;
-    let last = tokio::task::spawn_blocking(move || upstream.last(&[1])).await.unwrap();
-    judge("a label that goes to the last copy of the node", vec![last - start]);
+    let last = tokio::task::spawn_blocking(move || upstream.last(&[1]))
+        .await
+        .unwrap();
+    judge(
+        "a label that goes to the last copy of the node",
+        vec![last - start],
+    );
     stage.ready("labelled", 1).await;
     nothing_is_left(stage, NODES[1]);
     stage.cluster.label(NODES[0], "role", None).await;
@@ -214,8 +261,13 @@ async fn deletion(stage: &Stage) {
     stage.ready("deleted", 3).await;
     let start = Instant::now();
     stage.delete("deleted").await;
-    let last = tokio::task::spawn_blocking(move || upstream.last(&EVERY)).await.unwrap();
-    judge("a deletion to the last copy", vec![last.saturating_duration_since(start)]);
+    let last = tokio::task::spawn_blocking(move || upstream.last(&EVERY))
+        .await
+        .unwrap();
+    judge(
+        "a deletion to the last copy",
+        vec![last.saturating_duration_since(start)],
+    );
     for node in NODES {
         nothing_is_left(stage, node);
     }
@@ -223,7 +275,7 @@ async fn deletion(stage: &Stage) {
     assert!(forwards.get_opt("deleted").await.unwrap().is_none());
 }
 
-/// The kernel of a node holds no forward, no neighbour entry of ours, and no program on an interface.
+/// The kernel of a node holds no forward, and no program on an interface.
 pub(crate) fn nothing_is_left(stage: &Stage, node: &str) {
     let agent = udplb_tests::agent::binary();
     let command = format!("{} status --output json", agent.display());
@@ -232,13 +284,6 @@ pub(crate) fn nothing_is_left(stage: &Stage, node: &str) {
     udplb_tests::wait::until(PROMISE * 10, &what, || {
         let status: Value = serde_json::from_str(&node.run(&command)).unwrap();
         let is_empty = |list: &str| status[list].as_array().is_some_and(Vec::is_empty);
-        let neighbours = node.run("ip neigh show nud all proto 0xd5; true");
-        let _ = neighbours;
-        (is_empty("forwards") && is_empty("interfaces")).then_some(())
+        (is_empty("forwards") && is_empty("attachments")).then_some(())
     });
-}
-
-/// Whether a condition of a forward holds.
-pub(crate) fn holds(forward: &UdpForward, about: &str) -> bool {
-    condition(forward, about).is_some_and(|it| it.status == "True")
 }

@@ -38,16 +38,21 @@ fn writes(stage: &Stage) -> BTreeMap<String, u64> {
     counted(stage)
         .into_iter()
         .filter(|(labels, _)| {
-            let is_ours = labels.contains(r#"group="udplb.dev""#) || labels.contains(r#"group="events.k8s.io""#);
+            let is_ours = labels.contains(r#"group="udplb.dev""#)
+                || labels.contains(r#"group="events.k8s.io""#);
             let reads = ["GET", "LIST", "WATCH"];
-            is_ours && !reads.iter().any(|verb| labels.contains(&format!("verb=\"{verb}\"")))
+            is_ours
+                && !reads
+                    .iter()
+                    .any(|verb| labels.contains(&format!("verb=\"{verb}\"")))
         })
         .collect()
 }
 
 fn requests(stage: &Stage, resource: &str, verb: &str) -> u64 {
     let of = counted(stage).into_iter().filter(|(labels, _)| {
-        labels.contains(&format!("resource=\"{resource}\"")) && labels.contains(&format!("verb=\"{verb}\""))
+        labels.contains(&format!("resource=\"{resource}\""))
+            && labels.contains(&format!("verb=\"{verb}\""))
     });
     of.map(|(_, count)| count).sum()
 }
