@@ -1,5 +1,7 @@
 //! Hosts and forwards, and what becomes of them.
 
+mod upstreams;
+
 use std::net::IpAddr;
 
 use udplb_abi::{address, address::Address, forward::ADDRESS_REWRITE, hash::Strategy};
@@ -280,90 +282,6 @@ fn the_earlier_forward_keeps_a_listener_and_the_notice_names_it() {
         .find(|group| group.ports.contains(513))
         .unwrap();
     assert!(others.ports.contains(515) && others.listeners.len() == 2);
-}
-
-#[test]
-fn an_upstream_that_would_come_back_is_left_out() {
-    let mut forward = spec("a/a");
-    forward.destinations[0].upstreams = vec![
-        upstream("192.0.2.10", None),
-        upstream("192.0.2.10", Some(514)),
-        upstream("192.0.2.10", Some(515)),
-        upstream("203.0.113.1", None),
-    ];
-    let desired = settle(&[forward], &host());
-    let [v4, v6] = &desired.forwards[0].treatment.destinations[0].upstreams;
-    let left: Vec<_> = v4
-        .iter()
-        .map(|one| (address::to_ip(one.address), one.port))
-        .collect();
-    assert_eq!(
-        left,
-        [(ip("192.0.2.10"), Some(515)), (ip("203.0.113.1"), None)]
-    );
-    assert_eq!(v6[..], []);
-    assert_eq!(desired.notices.len(), 2);
-}
-
-#[test]
-fn an_upstream_that_does_not_answer_leaves_the_balance_unless_none_is_left() {
-    let mut facts = host();
-    for (address, state) in [
-        ("192.0.2.50", NeighbourState::Failed),
-        ("192.0.2.51", NeighbourState::Valid([2; 6])),
-        ("192.0.2.52", NeighbourState::Resolving),
-    ] {
-        let route = Route::Unicast {
-            interface: ETH0,
-            gateway: None,
-            mtu: None,
-        };
-        let _ = facts.routes.insert(ip(address), route);
-        let entry = Neighbour {
-            state,
-            keeper: Keeper::Kernel,
-        };
-        let _ = facts.neighbours.insert((ETH0, ip(address)), entry);
-    }
-    let usable = |addresses: &[&str]| -> Vec<bool> {
-        let mut forward = spec("a/a");
-        forward.destinations[0].upstreams =
-            addresses.iter().map(|one| upstream(one, Some(1))).collect();
-        let desired = settle(&[forward], &facts);
-        let [v4, _] = &desired.forwards[0].treatment.destinations[0].upstreams;
-        v4.iter().map(|one| one.usable).collect()
-    };
-    assert_eq!(
-        usable(&["192.0.2.50", "192.0.2.51", "192.0.2.52"]),
-        [false, true, true]
-    );
-    assert_eq!(usable(&["192.0.2.50"]), [true]);
-}
-
-#[test]
-fn neighbours_of_others_are_used_and_not_managed() {
-    let mut facts = host();
-    let gateway = Some(ip("192.0.2.1"));
-    let route = Route::Unicast {
-        interface: ETH0,
-        gateway,
-        mtu: None,
-    };
-    let _ = facts.routes.insert(ip("203.0.113.1"), route);
-    let managed = settle(&[spec("a/a")], &facts);
-    assert_eq!(managed.neighbours, [(ETH0, ip("192.0.2.1"))].into());
-    let state = NeighbourState::Valid([2; 6]);
-    let entry = Neighbour {
-        state,
-        keeper: Keeper::Other,
-    };
-    let _ = facts.neighbours.insert((ETH0, ip("192.0.2.1")), entry);
-    let used = settle(&[spec("a/a")], &facts);
-    assert!(used.neighbours.is_empty());
-    assert_eq!(
-        used.next_hops.values().next().unwrap().destination_mac,
-        [2; 6]
-    );
 }
 
 #[test]
