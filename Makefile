@@ -1,5 +1,5 @@
 # Every target does the set-up that it needs; `make setup` alone does nothing else.
-.PHONY: help setup build images test demo bench lint format format-check clean install uninstall
+.PHONY: help setup build images test e2e cluster cluster-down demo bench lint format format-check clean install uninstall
 
 CARGO := cargo
 
@@ -29,14 +29,27 @@ build: setup ## Build target/release/udplb-agent and udplb-operator
 
 images: setup ## Container images, one archive each, in target/images
 	@.ci/setup images
-	$(CARGO) build --release --target $(MUSL) --package udplb-agent --package udplb-operator
+	$(CARGO) build --release --target $(MUSL) --package udplb-agent --package udplb-operator \
+		--package udplb-images --bin udplb-agent --bin udplb-operator --bin udplb-pause
 	$(CARGO) run --release --quiet --package udplb-images -- --output target/images \
-		--agent target/$(MUSL)/release/udplb-agent --operator target/$(MUSL)/release/udplb-operator
+		--agent target/$(MUSL)/release/udplb-agent --operator target/$(MUSL)/release/udplb-operator \
+		--pause target/$(MUSL)/release/udplb-pause
 
 test: build ## Every test that needs no kubelet; needs root
 	@.ci/setup test
 	@tests/cluster/build etcd kube-apiserver >/dev/null
 	$(CARGO) test --release
+
+e2e: images ## Tests on real clusters of several nodes; needs root, builds for 20 minutes once
+	@tests/cluster/build all >/dev/null
+	$(CARGO) test --release --package udplb-tests --test cluster
+
+cluster: images ## A cluster on this machine with udplb on it, to try things on; needs root
+	@tests/cluster/build all >/dev/null
+	@$(CARGO) run --release --quiet --package udplb-tests --bin udplb-cluster -- up
+
+cluster-down: ## Remove that cluster
+	@$(CARGO) run --release --quiet --package udplb-tests --bin udplb-cluster -- down
 
 demo: build ## Clone and forward real packets between network namespaces; needs root
 	@target/release/udplb-demo

@@ -15,6 +15,8 @@
 
 mod control_plane;
 mod files;
+mod install;
+pub mod kept;
 mod layout;
 mod network;
 mod node;
@@ -25,6 +27,7 @@ mod remains;
 use std::{
     collections::BTreeMap,
     fs,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
@@ -37,6 +40,7 @@ use crate::{
     lab::{Host, namespace},
 };
 use control_plane::ControlPlane;
+pub use install::{AGENTS, OPERATOR};
 use layout::Layout;
 pub use node::Node;
 pub use objects::is_ready;
@@ -150,20 +154,24 @@ impl Cluster {
         self.control_plane.server.kubeconfig()
     }
 
+    /// The address of a node, of `client` or of `upstream`.
+    pub fn address_of(&self, name: &str) -> Ipv4Addr {
+        let mut members = self.layout.nodes().chain(Layout::outsiders());
+        let found = members.find(|member| member.name == name);
+        let member = found.unwrap_or_else(|| panic!("there is no {name} in the cluster"));
+        self.layout.address(member.number)
+    }
+
     /// `kubectl`, not started yet.
     pub fn kubectl_command(&self) -> Command {
-        let binary = built(&["kubectl"]).remove(0).join("kubectl");
-        let mut command = Command::new(binary);
-        let _: &mut Command = command.arg("--kubeconfig").arg(self.kubeconfig());
-        // Discovery is kept there between runs; the next cluster has other kinds.
-        let _: &mut Command = command.arg("--cache-dir").arg(self.folder.join("kubectl"));
-        command
+        kubectl(&self.folder)
     }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
         if std::thread::panicking() {
+            eprintln!("{}", self.product_logs());
             for node in &self.nodes {
                 eprint!("{}", node.report());
             }
@@ -179,6 +187,19 @@ impl Drop for Remains {
             assert!(left.is_empty(), "cluster {} left behind: {left:?}", self.id);
         }
     }
+}
+
+/// `kubectl` for the cluster in this folder.
+fn kubectl(folder: &Path) -> Command {
+    let binary = built(&["kubectl"]).remove(0).join("kubectl");
+    let mut command = Command::new(binary);
+    let _: &mut Command = command
+        .arg("--kubeconfig")
+        .arg(folder.join("kubeconfig"))
+        // What the server knows is kept there between runs; the next cluster knows something else.
+        .arg("--cache-dir")
+        .arg(folder.join("kubectl"));
+    command
 }
 
 /// An archive of `make images`.

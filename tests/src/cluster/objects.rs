@@ -21,8 +21,19 @@ use crate::lab::Host;
 const PATIENCE: Duration = Duration::from_secs(180);
 
 impl Cluster {
+    /// A client with every right.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
     /// Runs `kubectl` with every right; what it is given on standard input may be a manifest.
     pub fn kubectl(&self, arguments: &[&str], input: &str) -> String {
+        self.try_kubectl(arguments, input)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The same, with its complaint as the error.
+    pub fn try_kubectl(&self, arguments: &[&str], input: &str) -> Result<String, String> {
         let mut child = self
             .kubectl_command()
             .args(arguments)
@@ -36,13 +47,11 @@ impl Cluster {
         let _sent = stdin.write_all(input.as_bytes());
         drop(stdin);
         let output = child.wait_with_output().unwrap();
-        assert!(
-            output.status.success(),
-            "kubectl {}: {}",
-            arguments.join(" "),
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout).unwrap()
+        if output.status.success() {
+            return Ok(String::from_utf8(output.stdout).unwrap());
+        }
+        let error = String::from_utf8_lossy(&output.stderr);
+        Err(format!("kubectl {}: {error}", arguments.join(" ")))
     }
 
     /// Applies a manifest of any number of documents.
@@ -174,11 +183,4 @@ fn is_up(node: &Node, boot: &str) -> bool {
     let info = status.node_info.as_ref();
     info.is_some_and(|info| info.boot_id == boot)
         && conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
-}
-
-impl Cluster {
-    /// A client with every right.
-    pub fn client(&self) -> Client {
-        self.client.clone()
-    }
 }
