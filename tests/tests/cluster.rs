@@ -8,6 +8,7 @@ use std::{
 
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::{Api, ResourceExt as _, runtime::watcher::Config};
+use udplb_api::UdpForward;
 use udplb_tests::cluster::{Cluster, Node as ClusterNode, is_ready};
 
 /// Longer than anything takes on a busy machine.
@@ -64,6 +65,50 @@ async fn pods_run_and_reach_each_other_and_nothing_is_left() {
     reboot(&mut cluster).await;
     drop(cluster);
     assert_eq!(Cluster::residue(&id), [""; 0]);
+}
+
+/// From outside to a node and on to the outside, before the node's own stack sees it.
+const FORWARD: &str = "
+apiVersion: udplb.dev/v1alpha1
+kind: UdpForward
+metadata: {name: outside}
+spec:
+  match: {ports: [{port: 514}]}
+  action: Forward
+  destinations: [{name: upstream, upstreams: [{address: UPSTREAM}]}]
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_product_is_installed_and_forwards() {
+    let cluster = Cluster::start(2).await;
+    cluster.install().await;
+    let upstream = cluster.address_of("upstream");
+    cluster.apply(&FORWARD.replace("UPSTREAM", &upstream.to_string()));
+    let forwards: Api<UdpForward> = Api::all(cluster.client());
+    let all_ready = |forwards: &BTreeMap<String, UdpForward>| {
+        let status = forwards["outside"].status.as_ref()?;
+        let mut conditions = status.conditions.iter();
+        let ready = conditions.find(|condition| condition.type_ == "Ready")?;
+        (ready.status == "True").then_some(())
+    };
+    let what = "the forward to be ready";
+    cluster
+        .until(&forwards, Config::default(), what, all_ready)
+        .await;
+
+    let [client, outside] = ["client", "upstream"].map(|name| cluster.outside(name));
+    let receiver = outside.enter(|| UdpSocket::bind((upstream, 514)).unwrap());
+    receiver.set_read_timeout(Some(PATIENCE)).unwrap();
+    let own = cluster.address_of("client");
+    let sender = client.enter(|| UdpSocket::bind((own, 0)).unwrap());
+    for node in cluster.nodes() {
+        let sent = node.name().as_bytes();
+        let _: usize = sender.send_to(sent, (node.address(), 514)).unwrap();
+        let mut buffer = [0; 100];
+        let (length, source) = receiver.recv_from(&mut buffer).unwrap();
+        assert_eq!(&buffer[..length], sent);
+        assert_eq!(source, sender.local_addr().unwrap(), "its source stays");
+    }
 }
 
 async fn on_the_network_of_nodes(cluster: &Cluster) {
