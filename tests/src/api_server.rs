@@ -37,7 +37,7 @@ pub struct ApiServer {
     // Ended in this order, and their files go last.
     server: Process,
     _etcd: Process,
-    _folder: Option<Folder>,
+    folder: Option<Folder>,
 }
 
 /// A folder that goes with its owner.
@@ -58,7 +58,7 @@ impl ApiServer {
         certificates.administrator();
         certificates.write(&folder);
         let mut server = Self::launch(&Settings::alone(&folder));
-        server._folder = Some(Folder(folder));
+        server.folder = Some(Folder(folder));
         server.ready().await;
         server
     }
@@ -81,7 +81,7 @@ impl ApiServer {
             port: settings.port,
             server,
             _etcd: etcd,
-            _folder: None,
+            folder: None,
         }
     }
 

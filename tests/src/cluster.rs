@@ -10,7 +10,7 @@
 //!     └── upstream  10.21N.0.202  and to the outside
 //! ```
 //!
-//! Each but the first is a network namespace with its interface eth0, and IPv6 fd10:21N::/64 beside IPv4. A node
+//! Each but the first is a network namespace with its interface eth0, and IPv6 `fd10:21N::/64` beside IPv4. A node
 //! has its own mounts, processes and host name, too: its bpffs, its boot, its /var/lib.
 
 mod control_plane;

@@ -16,6 +16,7 @@
 //! | a Kubernetes API server, without nodes | [`api_server::ApiServer`] |
 //! | the manifests as users apply them | [`manifests`] |
 //! | that API server in reach of a host, or out of it | [`relay::Relay`] |
+//! | a Kubernetes cluster with nodes, of which pods are real | [`cluster::Cluster`] |
 //! | the product | [`agent::Agent`], [`operator::Operator`] |
 //!
 //! Everything here fails by panicking, with a message that says what was expected and what came. A test

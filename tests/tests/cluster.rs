@@ -14,7 +14,7 @@ use udplb_tests::cluster::{Cluster, Node as ClusterNode, is_ready};
 /// Longer than anything takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Pods of a DaemonSet on the network of their nodes, with these capabilities and no others.
+/// Pods of a `DaemonSet` on the network of their nodes, with these capabilities and no others.
 const ON_NODES: &str = "
 apiVersion: apps/v1
 kind: DaemonSet
@@ -143,7 +143,7 @@ async fn on_the_network_of_nodes(cluster: &Cluster) {
 /// What is pinned in the file system of a pod or a node, besides what the kernel puts there.
 fn pins(node: &ClusterNode, root: &str) -> Vec<String> {
     let names = node.run(&format!("ls {root}/sys/fs/bpf"));
-    let ours = |name: &&str| !name.ends_with(".debug");
+    let ours = |name: &&str| !["maps.debug", "progs.debug"].contains(name);
     names.lines().filter(ours).map(str::to_owned).collect()
 }
 

@@ -49,6 +49,8 @@ impl ControlPlane {
         server.ready().await;
         let file = |name: &str| folder.join(name).display().to_string();
         let controllers = vec![
+            // It makes this folder.
+            ("flex-volume-plugin-dir", file("volume-plugins")),
             ("root-ca-file", file("ca.crt")),
             ("service-account-private-key-file", file("server.key")),
             ("use-service-account-credentials", "true".to_owned()),

@@ -7,7 +7,7 @@ use std::{
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::{
-    Api, Client, Resource, ResourceExt as _,
+    Api, Client, Resource, ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams},
     runtime::watcher::{self, Event},
 };
@@ -90,10 +90,10 @@ impl Cluster {
                 }
             }
         };
-        match tokio::time::timeout(PATIENCE, watch).await {
-            Ok(answer) => answer,
-            Err(_) => panic!("waited {PATIENCE:?} in vain for {what}; there is: {seen:#?}"),
-        }
+        let answer = tokio::time::timeout(PATIENCE, watch).await;
+        answer.unwrap_or_else(|_late| {
+            panic!("waited {PATIENCE:?} in vain for {what}; there is: {seen:#?}")
+        })
     }
 
     /// Waits until so many pods with this label are ready, and none besides; returns them.
@@ -102,7 +102,7 @@ impl Cluster {
         let config = watcher::Config::default().labels(label);
         let what = format!("{count} ready pods {label}");
         self.until(&api, config, &what, |pods| {
-            let all = pods.len() == count && pods.values().all(|pod| is_ready(pod));
+            let all = pods.len() == count && pods.values().all(is_ready);
             all.then(|| pods.values().cloned().collect())
         })
         .await
@@ -125,7 +125,7 @@ impl Cluster {
             .list(&ListParams::default().labels(label))
             .await
             .unwrap();
-        let before: Vec<Option<String>> = before.iter().map(|pod| pod.uid()).collect();
+        let before: Vec<Option<String>> = before.iter().map(ResourceExt::uid).collect();
         let parameters = ListParams::default().labels(label);
         let _deleted = api
             .delete_collection(&DeleteParams::default(), &parameters)
