@@ -315,10 +315,7 @@ fn check_kept(
         .filter(|one| !fits(&one.id))
         .for_each(|one| one.matches.clear());
     let without = generate::assemble(without);
-    let old: Vec<_> = packets()
-        .iter()
-        .filter_map(|packet| view::observed(before, packet))
-        .collect();
+    let old = view::all(before);
     for packet in packets() {
         let met = view::observed(&kernel.tables, &packet);
         let allowed = match &met {

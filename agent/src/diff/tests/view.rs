@@ -50,6 +50,16 @@ pub(super) fn observed(tables: &Tables, packet: &Packet) -> Option<View> {
         .map(|hit| of_hit(tables, &hit))
 }
 
+/// What packets can meet in the tables, and what they would meet if no more specific prefix were in the way.
+pub(super) fn all(tables: &Tables) -> Vec<View> {
+    let hits = tables.listeners.values().filter_map(|slot| {
+        let listener = tables.listener_slots.get(slot)?;
+        let forward = tables.forward(listener.forward)?;
+        Some(Hit { listener, forward })
+    });
+    hits.map(|hit| of_hit(tables, &hit)).collect()
+}
+
 pub(super) fn of_hit(tables: &Tables, hit: &Hit<'_>) -> View {
     View {
         id: hit.forward.id,
