@@ -84,14 +84,18 @@ async fn interface(stage: &Stage) {
     let mut spec = clone_of(514, &upstream);
     spec["interfaces"] = json!(["eth9"]);
     let _stored = stage.apply("absent", &spec).await;
-    let message = stage
-        .says("absent", "Ready", ["False", "NodesFailed"])
-        .await;
+    let is =
+        |forward: &UdpForward| forward.status.as_ref().and_then(|it| it.failed_nodes) == Some(3);
+    let what = "it has not failed on three nodes";
+    let failed = stage.until("absent", what, is).await;
+    let ready = condition(&failed, "Ready").unwrap();
+    assert_eq!([&*ready.status, &*ready.reason], ["False", "NodesFailed"]);
+    let message = &ready.message;
     assert!(
         message.starts_with("3 of 3 nodes failed: node1: InterfaceNotFound: "),
         "{message}"
     );
-    assert!(message.contains("eth9"), "{message}");
+    assert!(message.contains("no interface matches eth9"), "{message}");
     stage.delete("absent").await;
 }
 
