@@ -1,5 +1,5 @@
 # Every target does the set-up that it needs; `make setup` alone does nothing else.
-.PHONY: help setup build images test e2e cluster cluster-down demo bench lint format format-check clean install uninstall
+.PHONY: help setup build images test e2e cluster cluster-down demo demo-standalone bench lint format format-check clean install uninstall
 
 CARGO := cargo
 
@@ -19,7 +19,7 @@ FISH := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 CONFIG := $(DESTDIR)$(SYSCONFDIR)/udplb
 
 help: ## This list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
 setup: ## Install the tool chain and the packages that are missing
 	@.ci/setup
@@ -51,8 +51,12 @@ cluster: images ## A cluster on this machine with udplb on it, to try things on;
 cluster-down: ## Remove that cluster
 	@$(CARGO) run --release --quiet --package udplb-tests --bin udplb-cluster -- down
 
-demo: build ## Clone and forward real packets between network namespaces; needs root
-	@target/release/udplb-demo
+demo: images ## kubectl apply moves packets on a real cluster of three nodes; needs root
+	@tests/cluster/build all >/dev/null
+	@$(CARGO) run --release --quiet --package udplb-tests --bin udplb-demo -- cluster
+
+demo-standalone: build ## Clone and forward real packets by a file, without Kubernetes; needs root
+	@target/release/udplb-demo standalone
 
 bench: build ## Nanoseconds a packet, and packets a second beside bare programs; needs root
 	@target/release/udplb-bench

@@ -1,5 +1,6 @@
 //! The demonstration: an exporter, a node and two collectors, with the product's own binary in between. IO.
 
+pub mod cluster;
 mod config;
 mod report;
 mod steps;
