@@ -140,6 +140,16 @@ pub(crate) async fn a_node_that_starts_again(stage: &mut Stage) {
     let upstream = json!({ "address": stage.cluster.address_of("upstream"), "port": 5514 });
     let _stored = stage.apply("rebooted", &clone_of(514, &upstream)).await;
     stage.ready("rebooted", 3).await;
+    // Kubernetes takes its time to call a node silent; from then on nobody calls it ready.
+    stage.cluster.node_mut(NODES[2]).stop();
+    let silent = stage
+        .says("rebooted", "Ready", ["Unknown", "NodesPending"])
+        .await;
+    assert!(
+        silent.starts_with("1 of 3 nodes pending: node3: "),
+        "{silent}"
+    );
+    println!("without power: {silent}");
     stage.cluster.node_mut(NODES[2]).reboot();
     let message = stage
         .says("rebooted", "Ready", ["Unknown", "NodesPending"])
