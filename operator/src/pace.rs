@@ -7,7 +7,8 @@ use std::{
 
 use crate::op::Target;
 
-/// The shortest time between two writes of one object: churn becomes one write, and the first is at once.
+/// The shortest time between two writes of one `ResolvedForward`: churn of endpoints becomes one write, and the first
+/// is at once. Statuses have their tick, and nodes are told at once.
 pub const INTERVAL: Duration = Duration::from_millis(200);
 /// How long a failed write waits at first.
 const FIRST_RETRY: Duration = Duration::from_millis(250);
@@ -44,13 +45,17 @@ impl Pace {
     /// A write starts.
     pub fn begin(&mut self, target: Target, now: Instant) {
         self.under_way += 1;
+        let interval = match &target {
+            Target::Resolved(_) => INTERVAL,
+            Target::Config(_) | Target::Status(_) => Duration::ZERO,
+        };
         let state = self.targets.entry(target).or_insert(State {
             is_under_way: false,
             not_before: now,
             failures: 0,
         });
         state.is_under_way = true;
-        state.not_before = now + INTERVAL;
+        state.not_before = now + interval;
     }
 
     /// A write has ended.
@@ -83,10 +88,25 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    use udplb_plan::ForwardKey;
+
     use super::*;
 
     fn target(name: &str) -> Target {
-        Target::Config(name.to_owned())
+        Target::Resolved(ForwardKey {
+            namespace: "default".to_owned(),
+            name: name.to_owned(),
+        })
+    }
+
+    #[test]
+    fn nodes_are_told_at_once() {
+        let (mut pace, now) = (Pace::default(), Instant::now());
+        let node = Target::Config("a".to_owned());
+        pace.begin(node.clone(), now);
+        assert!(!pace.may(&node, now), "it is under way");
+        pace.end(&node, true, now);
+        assert!(pace.may(&node, now));
     }
 
     #[test]
