@@ -25,10 +25,6 @@ pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 #[must_use]
 pub fn answers(forward: &AcceptedForward, world: &World) -> Answers {
     let namespace = &forward.forward().key().namespace;
-    let hostnames = forward.forward().hostnames().filter_map(|name| {
-        let answer = world.hostnames.get(name)?;
-        Some((name.to_owned(), answer.clone()))
-    });
     let known = world.services.get(namespace);
     let services = known.filter(|it| it.is_complete()).map(|known| {
         let of_forward = forward.forward().services();
@@ -41,9 +37,27 @@ pub fn answers(forward: &AcceptedForward, world: &World) -> Answers {
         of_forward.map(answer).collect::<BTreeMap<ServiceKey, _>>()
     });
     Answers {
-        hostnames: hostnames.collect(),
+        hostnames: hostnames(forward, world),
         services: Some(services.unwrap_or_default()),
     }
+}
+
+/// What a forward's host names stand for, as far as it is known.
+#[must_use]
+pub fn hostnames(forward: &AcceptedForward, world: &World) -> BTreeMap<String, HostAnswer> {
+    let names = forward.forward().hostnames();
+    let known = names.filter_map(|name| {
+        let answer = world.hostnames.get(name)?;
+        Some((name.to_owned(), answer.clone()))
+    });
+    known.collect()
+}
+
+/// Whether what is stored was made of this version of the forward.
+#[must_use]
+pub fn is_of(stored: &StoredResolved, forward: &StoredForward) -> bool {
+    stored.owner.as_ref() == Some(&forward.identity.uid)
+        && stored.annotations.get(GENERATION) == Some(&generation_text(forward))
 }
 
 /// Whether everything that the forward refers to has been looked up.
@@ -81,10 +95,7 @@ pub fn need(
     let Some(stored) = stored else {
         return Need::New;
     };
-    let generation = stored.annotations.get(GENERATION);
-    let is_of_it = stored.owner.as_ref() == Some(&forward.identity.uid)
-        && generation == Some(&generation_text(forward));
-    let Some(spec) = stored.spec.as_ref().filter(|_| is_of_it) else {
+    let Some(spec) = stored.spec.as_ref().filter(|_| is_of(stored, forward)) else {
         return Need::New;
     };
     let mut wanted = resolution.forward.clone();

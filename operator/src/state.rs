@@ -132,11 +132,9 @@ impl State {
     fn is_stored(&self, key: &ForwardKey) -> bool {
         let stored = self.world.resolved.get(key);
         let forward = self.world.forwards.get(key);
-        stored.zip(forward).is_some_and(|(stored, forward)| {
-            stored.owner.as_ref() == Some(&forward.identity.uid)
-                && stored.annotations.get(resolved::GENERATION)
-                    == Some(&forward.generation.unwrap_or_default().to_string())
-        })
+        stored
+            .zip(forward)
+            .is_some_and(|(stored, forward)| resolved::is_of(stored, forward))
     }
 
     /// What may be written now; each op counts as begun.
@@ -158,11 +156,13 @@ impl State {
     fn resolved_ops(&mut self, now: Instant, ops: &mut Vec<Op>) {
         let mut wanted = Vec::new();
         for (key, resolution) in &self.resolutions {
-            let Some(forward) = self.world.forwards.get(key) else {
+            let (Some(forward), Some(placed)) =
+                (self.world.forwards.get(key), self.plan.accepted.get(key))
+            else {
                 continue;
             };
             let stored = self.world.resolved.get(key);
-            let hostnames = self.hostnames_of(key);
+            let hostnames = resolved::hostnames(&placed.forward, &self.world);
             match resolved::need(resolution, forward, stored, &hostnames) {
                 Need::Nothing => {}
                 Need::Same(op) => wanted.push(*op),
@@ -173,9 +173,7 @@ impl State {
                         self.dirty.stored = true;
                         continue;
                     }
-                    let stored_revision = stored.and_then(|it| it.spec.as_ref());
-                    let known = stored_revision.map_or(0, |spec| spec.revision);
-                    self.revision = self.highest_revision().max(known) + 1;
+                    self.revision = self.highest_revision() + 1;
                     wanted.push(resolved::write(
                         resolution,
                         forward,
@@ -206,19 +204,6 @@ impl State {
         } else {
             self.dirty.stored = true;
         }
-    }
-
-    /// The answers that a forward has good ones for.
-    fn hostnames_of(&self, key: &ForwardKey) -> BTreeMap<String, udplb_plan::HostAnswer> {
-        let placed = self.plan.accepted.get(key);
-        let names = placed
-            .into_iter()
-            .flat_map(|it| it.forward.forward().hostnames());
-        let known = names.filter_map(|name| {
-            let answer = self.world.hostnames.get(name)?;
-            Some((name.to_owned(), answer.clone()))
-        });
-        known.collect()
     }
 
     /// No agent may have reported a higher one: it would seem to run what it has not seen.

@@ -67,13 +67,6 @@ impl ValidatedForward {
         self.state
     }
 
-    /// The ports that it listens on, as one text such as `514,10000-10099`.
-    #[must_use]
-    pub fn ports(&self) -> String {
-        let ports: Vec<String> = self.ports.iter().map(ToString::to_string).collect();
-        ports.join(",")
-    }
-
     /// The services among its upstreams, all of its own namespace.
     pub fn services(&self) -> impl Iterator<Item = &ServiceReference> {
         self.sources().filter_map(|source| match source {

@@ -7,7 +7,7 @@ use udplb_api::{NodeForwardConfigStatus, condition::ConditionType};
 use udplb_plan::{ForwardKey, Placed};
 
 use crate::{
-    resolved::GENERATION,
+    resolved::is_of,
     world::{
         World,
         facts::NodeFacts,
@@ -105,10 +105,10 @@ pub fn count(key: &ForwardKey, forward: &StoredForward, placed: &Placed, world: 
 /// The revision that nodes have to reach; none: this version of the forward has not been written yet.
 fn revision(key: &ForwardKey, forward: &StoredForward, world: &World) -> Option<i64> {
     let resolved = world.resolved.get(key)?;
-    let generation = resolved.annotations.get(GENERATION)?.parse().ok();
-    let is_current =
-        resolved.owner.as_ref() == Some(&forward.identity.uid) && generation == forward.generation;
-    let spec = resolved.spec.as_ref().filter(|_| is_current)?;
+    let spec = resolved
+        .spec
+        .as_ref()
+        .filter(|_| is_of(resolved, forward))?;
     Some(spec.revision)
 }
 
