@@ -48,8 +48,16 @@ pub fn is_kept(world: &World, plan: &ClusterPlan, key: &ForwardKey) -> bool {
     let (forward, resolved) = (world.forwards.get(key), world.resolved.get(key));
     is_invalid
         && forward.zip(resolved).is_some_and(|(forward, resolved)| {
-            resolved.owner.as_ref() == Some(&forward.identity.uid)
+            let uid = &forward.identity.uid;
+            resolved.owner.as_ref() == Some(uid) && is_told(world, uid)
         })
+}
+
+/// Whether any node was told to run the forward. One that became invalid while it was first written may not be.
+fn is_told(world: &World, uid: &str) -> bool {
+    let specs = world.configs.iter().filter_map(|(_, it)| it.spec.as_ref());
+    let mut told = specs.flat_map(|spec| &spec.forwards);
+    told.any(|reference| reference.uid == uid)
 }
 
 fn keep_what_became_invalid(plan: &mut ClusterPlan, world: &World) {

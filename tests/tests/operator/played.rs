@@ -205,7 +205,7 @@ impl Cluster {
     }
 
     /// Waits until the present version of a forward is written for the nodes, and tells its revision.
-    async fn revision(&self, name: &str) -> i64 {
+    pub(crate) async fn revision(&self, name: &str) -> i64 {
         let forward = self.forwards().get(name).await.unwrap();
         let generation = forward.metadata.generation.unwrap().to_string();
         let is = |resolved: &ResolvedForward| {

@@ -22,6 +22,7 @@ async fn what_cannot_be_read_is_told_and_stops_nobody() {
     let mut spec = clone_of(514, &json!({ "address": "192.0.2.9" }));
     drop(cluster.apply("syslog", &spec).await);
     cluster.told("a", &["syslog"]).await;
+    let _revision = cluster.revision("syslog").await;
     allow_action(&cluster, "Teleport").await;
     spec["action"] = json!("Teleport");
     cluster.apply_raw("syslog", &spec).await;
