@@ -22,6 +22,7 @@ use crate::{
     metrics::Metrics,
     names,
     op::{Op, Target},
+    pace::Ending,
     state::State,
     watch::services::Services,
     world::Change,
@@ -197,7 +198,7 @@ impl Controller {
             return;
         };
         let target = op.target();
-        let result = match result {
+        let (ending, result) = match result {
             Ok(change) => {
                 if let Some(change) = change {
                     self.state.take(change);
@@ -206,26 +207,26 @@ impl Controller {
                     self.events.publish(write);
                 }
                 tracing::debug!(?target, "written");
-                "ok"
+                (Ending::Written, "ok")
             }
             Err(Failure::Api(error)) if is_conflict(&error) => {
                 tracing::debug!(
                     ?target,
                     "there is a newer version; its change is on its way"
                 );
-                "conflict"
+                (Ending::Outdated, "conflict")
             }
             Err(Failure::Api(error)) => {
                 let error = udplb_process::error_chain(&error);
                 tracing::warn!(target = %text(&target), error, "a write failed; it is tried again");
-                "failed"
+                (Ending::Failed, "failed")
             }
             Err(Failure::TooSlow) => {
                 tracing::warn!(target = %text(&target), "a write took too long; it is tried again");
-                "timeout"
+                (Ending::Failed, "timeout")
             }
         };
-        self.state.ended(&target, result == "ok", Instant::now());
+        self.state.ended(&target, ending, Instant::now());
         self.metrics.wrote(&op, result, self.state.revision());
     }
 }

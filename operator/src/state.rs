@@ -11,7 +11,7 @@ use udplb_plan::{ClusterPlan, ForwardKey, Resolution, resolve};
 use crate::{
     config,
     op::{Op, Target},
-    pace::Pace,
+    pace::{Ending, Pace},
     plan, resolved,
     resolved::Need,
     status,
@@ -168,7 +168,7 @@ impl State {
                 Need::Same(op) => wanted.push(*op),
                 Need::New => {
                     let target = Target::Resolved(key.clone());
-                    if self.raising.is_some() || !self.pace.may(&target, now) {
+                    if self.raising.is_some() || !self.may(&target, now) {
                         // It is compared again when what it waits for has ended.
                         self.dirty.stored = true;
                         continue;
@@ -196,10 +196,15 @@ impl State {
         }
     }
 
+    fn may(&self, target: &Target, now: Instant) -> bool {
+        self.pace.may(target, self.world.identity(target), now)
+    }
+
     fn begin(&mut self, op: Op, now: Instant, ops: &mut Vec<Op>) {
         let target = op.target();
-        if self.pace.may(&target, now) {
-            self.pace.begin(target, now);
+        if self.may(&target, now) {
+            self.pace
+                .begin(target.clone(), self.world.identity(&target), now);
             ops.push(op);
         } else {
             self.dirty.stored = true;
@@ -241,8 +246,9 @@ impl State {
                 continue;
             };
             let target = Target::Status(key.clone());
-            if self.pace.may(&target, now) {
-                self.pace.begin(target, now);
+            if self.may(&target, now) {
+                self.pace
+                    .begin(target.clone(), self.world.identity(&target), now);
                 ops.push(Op::WriteStatus(Box::new(write)));
             } else {
                 let _ = again.insert(key);
@@ -253,8 +259,9 @@ impl State {
     }
 
     /// A write has ended.
-    pub fn ended(&mut self, target: &Target, succeeded: bool, now: Instant) {
-        self.pace.end(target, succeeded, now);
+    pub fn ended(&mut self, target: &Target, ending: Ending, now: Instant) {
+        self.pace.end(target, ending, now);
+        let succeeded = ending == Ending::Written;
         if self.raising.as_ref() == Some(target) {
             self.raising = None;
         }

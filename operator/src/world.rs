@@ -12,7 +12,9 @@ use udplb_plan::{ForwardKey, HostAnswer};
 
 use facts::{AgentFacts, NodeFacts, ServiceFacts, SliceFacts};
 use mirror::Mirror;
-use stored::{StoredConfig, StoredForward, StoredResolved};
+use stored::{Identity, StoredConfig, StoredForward, StoredResolved};
+
+use crate::op::Target;
 
 /// What a watch tells, or what a write brought about.
 #[derive(Clone, Debug)]
@@ -133,6 +135,16 @@ impl World {
         ];
         let missing = kinds.into_iter().filter(|(_, is_complete)| !is_complete);
         missing.map(|(kind, _)| kind).collect()
+    }
+
+    /// The version that is known of what a write is about.
+    #[must_use]
+    pub fn identity(&self, target: &Target) -> Option<&Identity> {
+        match target {
+            Target::Resolved(key) => self.resolved.get(key).map(|it| &it.identity),
+            Target::Config(node) => self.configs.get(node).map(|it| &it.identity),
+            Target::Status(key) => self.forwards.get(key).map(|it| &it.identity),
+        }
     }
 
     /// Takes a change in, and says what it concerns.

@@ -9,7 +9,8 @@ use udplb_api::condition::ConditionType;
 
 use super::server::{Server, empty_lists, node};
 use crate::{
-    op::Op,
+    op::{Op, Target},
+    pace::Ending,
     state::State,
     world::{Change, stored},
 };
@@ -103,11 +104,15 @@ impl Play {
         for (index, op) in ops.iter().rev().enumerate() {
             let is_refused = refuse && index % 2 == 0;
             let changes = (!is_refused).then(|| self.server.write(op)).flatten();
-            let succeeded = changes.is_some();
+            let ending = match &changes {
+                Some(_) => Ending::Written,
+                None if is_refused => Ending::Failed,
+                None => Ending::Outdated,
+            };
             for change in changes.into_iter().flatten() {
                 self.state.take(change);
             }
-            self.state.ended(&op.target(), succeeded, self.now);
+            self.state.ended(&op.target(), ending, self.now);
         }
         ops.len()
     }
@@ -238,4 +243,31 @@ fn a_stored_forward_is_found_by_its_name() {
     let (key, resolved) = play.server.resolved.first_key_value().unwrap();
     assert_eq!(&stored::key(&resolved.metadata), key);
     assert_eq!(resolved.spec.revision, 1);
+}
+
+/// Agents report all the time: what they overtake must not wait as if the server were ill.
+#[test]
+fn what_a_report_overtook_is_written_at_once() {
+    let mut play = Play::start();
+    let store = |port| Event::Store {
+        name: 0,
+        port,
+        role: 2,
+    };
+    play.play(&store(514));
+    play.settle();
+    play.play(&Event::Delete { name: 0 });
+    let ops = play.ops();
+    let op = ops.iter().find(|op| matches!(op, Op::ApplyConfig(_)));
+    let op = op.expect("a node is told");
+    let Target::Config(node) = op.target() else {
+        panic!("it is about a node");
+    };
+    let report = play.server.report(&node);
+    assert_eq!(play.server.write(op).map(|_| ()), None);
+    play.state.ended(&op.target(), Ending::Outdated, play.now);
+    let target = op.target();
+    assert!(play.ops().iter().all(|op| op.target() != target));
+    play.take(report);
+    assert!(play.ops().iter().any(|op| op.target() == target));
 }
