@@ -1,10 +1,18 @@
 //! The real `udplb-operator`, run beside an API server. IO.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use nix::sys::signal::Signal;
 
-use crate::{lab::Process, product::binary};
+use crate::{
+    lab::{Host, Process},
+    product::binary,
+    sys,
+};
 
 /// The namespace of its Lease and of the agents' pods.
 pub const NAMESPACE: &str = "udplb-system";
@@ -21,7 +29,18 @@ pub struct Operator {
 impl Operator {
     /// Starts one under the name of a pod, with further arguments of `run`.
     pub fn start(kubeconfig: &Path, pod: &str, arguments: &[&str]) -> Self {
-        let mut command = Command::new(binary("udplb-operator", "UDPLB_OPERATOR"));
+        let command = Command::new(program());
+        Self::spawn(command, kubeconfig, pod, arguments)
+    }
+
+    /// The same on a host of a lab, with a resolv.conf of its own.
+    pub fn start_on(host: &Host, kubeconfig: &Path, pod: &str, resolv_conf: &Path) -> Self {
+        let mut command = host.command(program());
+        sys::bind_file(&mut command, resolv_conf, Path::new("/etc/resolv.conf"));
+        Self::spawn(command, kubeconfig, pod, &[])
+    }
+
+    fn spawn(mut command: Command, kubeconfig: &Path, pod: &str, arguments: &[&str]) -> Self {
         let _: &mut Command = command
             .args(["run", "--debug", "--http-address", "127.0.0.1:0"])
             .args(["--pod-namespace", NAMESPACE, "--pod-name", pod])
@@ -50,6 +69,10 @@ impl Operator {
         let status = self.process.wait(PATIENCE);
         assert!(status.success(), "{status}:\n{}", self.log());
     }
+}
+
+fn program() -> PathBuf {
+    binary("udplb-operator", "UDPLB_OPERATOR")
 }
 
 impl Drop for Operator {

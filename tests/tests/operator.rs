@@ -3,6 +3,8 @@
 
 #[path = "operator/leaders.rs"]
 mod leaders;
+#[path = "operator/names.rs"]
+mod names;
 #[path = "operator/played.rs"]
 mod played;
 #[path = "operator/refused.rs"]

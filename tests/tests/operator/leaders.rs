@@ -12,7 +12,7 @@ use crate::played::{Cluster, clone_of};
 /// The shortest that the operator takes.
 const SHORT: [&str; 2] = ["--lease-duration", "3"];
 
-async fn leads(cluster: &Cluster, pod: &str) {
+pub(crate) async fn leads(cluster: &Cluster, pod: &str) {
     let leases: Api<Lease> = Api::namespaced(cluster.client.clone(), NAMESPACE);
     let is = |lease: &Lease| {
         let holder = lease
