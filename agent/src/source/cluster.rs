@@ -8,6 +8,7 @@
 //! ```
 
 pub mod connection;
+mod patience;
 pub mod seen;
 pub mod stored;
 
@@ -32,6 +33,7 @@ use udplb_process::mirror;
 
 use super::{last_good::LastGood, version::Version};
 use connection::Connection;
+use patience::Patience;
 use seen::{Change, Kept, Seen};
 use stored::Config;
 
@@ -154,10 +156,22 @@ impl Source {
 
     /// Publishes each new version.
     pub async fn follow(mut self, versions: channel::Sender<Version>) {
-        while let Some(is_new) = self.next().await {
-            let Some(settled) = is_new.then(|| self.seen.settle()).flatten() else {
+        let mut patience = Patience::Unneeded;
+        loop {
+            tokio::select! {
+                is_new = self.next() => match is_new {
+                    Some(true) => {}
+                    Some(false) => continue,
+                    None => return,
+                },
+                () = patience.ends() => {}
+            }
+            let Some(settled) = self.seen.settle() else {
                 continue;
             };
+            if patience.holds(settled.is_waiting()) {
+                continue;
+            }
             let is_new = versions.send_if_modified(|version| {
                 version.replace(settled.input, settled.notices, settled.told, false)
             });

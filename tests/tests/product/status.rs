@@ -17,6 +17,7 @@ use serde_json::json;
 use udplb_api::UdpForward;
 
 use crate::{
+    packets::Upstream,
     stage::{NODES, Stage, condition},
     times::clone_of,
 };
@@ -79,28 +80,51 @@ async fn service_and_name(stage: &Stage) {
     stage.delete("unresolved").await;
 }
 
+/// Two nodes have the interface, and the third one keeps the forward from being called ready.
 async fn interface(stage: &Stage) {
+    for node in &NODES[..2] {
+        drop(
+            stage
+                .cluster
+                .node(node)
+                .run("ip link add eth9 up type dummy"),
+        );
+    }
     let upstream = json!({ "address": stage.cluster.address_of("upstream"), "port": 5514 });
     let mut spec = clone_of(514, &upstream);
     spec["interfaces"] = json!(["eth9"]);
     let _stored = stage.apply("absent", &spec).await;
-    let is =
-        |forward: &UdpForward| forward.status.as_ref().and_then(|it| it.failed_nodes) == Some(3);
-    let what = "it has not failed on three nodes";
+    let is = |forward: &UdpForward| {
+        let status = forward.status.as_ref();
+        let counts = status.map(|it| (it.ready_nodes, it.failed_nodes, it.unknown_nodes));
+        counts == Some((Some(2), Some(1), Some(0)))
+    };
+    let what = "it is not ready on two nodes and failed on one";
     let failed = stage.until("absent", what, is).await;
     let ready = condition(&failed, "Ready").unwrap();
     assert_eq!([&*ready.status, &*ready.reason], ["False", "NodesFailed"]);
     let message = &ready.message;
     assert!(
-        message.starts_with("3 of 3 nodes failed: node1: InterfaceNotFound: "),
+        message.starts_with("1 of 3 nodes failed: node3: InterfaceNotFound: "),
         "{message}"
     );
     assert!(message.contains("no interface matches eth9"), "{message}");
+    drop(
+        stage
+            .cluster
+            .node(NODES[2])
+            .run("ip link add eth9 up type dummy"),
+    );
+    stage.ready("absent", 3).await;
     stage.delete("absent").await;
+    for node in NODES {
+        drop(stage.cluster.node(node).run("ip link del eth9"));
+    }
 }
 
 async fn conflict(stage: &Stage) {
     let upstream = json!({ "address": stage.cluster.address_of("upstream"), "port": 5514 });
+    let copies = Upstream::bind(stage.cluster.outside("upstream"), 5_514);
     let spec = clone_of(514, &upstream);
     let _stored = stage.apply("one", &spec).await;
     let _stored = stage.apply("two", &spec).await;
@@ -112,15 +136,15 @@ async fn conflict(stage: &Stage) {
         "{message}"
     );
     stage.ready("one", 3).await;
-    let seen = Watched::start(stage, "two");
     stage.delete("one").await;
     stage.ready("two", 3).await;
-    drop(seen);
+    copies.gets_one_of_each(&stage.cluster, 514, &[0, 1, 2]);
     stage.delete("two").await;
 }
 
 async fn paused(stage: &Stage) {
     let upstream = json!({ "address": stage.cluster.address_of("upstream"), "port": 5514 });
+    let copies = Upstream::bind(stage.cluster.outside("upstream"), 5_514);
     let mut spec = clone_of(514, &upstream);
     spec["state"] = json!("Paused");
     let _stored = stage.apply("paused", &spec).await;
@@ -131,6 +155,7 @@ async fn paused(stage: &Stage) {
     spec["state"] = json!("Active");
     let _stored = stage.apply("paused", &spec).await;
     stage.ready("paused", 3).await;
+    copies.gets_one_of_each(&stage.cluster, 514, &[0, 1, 2]);
     stage.delete("paused").await;
 }
 
@@ -160,12 +185,8 @@ pub(crate) async fn a_node_that_starts_again(stage: &mut Stage) {
     );
     println!("while it starts: {message}");
     stage.ready("rebooted", 3).await;
-    let upstream = crate::packets::Upstream::bind(stage.cluster.outside("upstream"), 5_514);
-    let sender = crate::packets::Sender::start(&stage.cluster, 514);
-    let _copies = tokio::task::spawn_blocking(move || upstream.all(&[2]))
-        .await
-        .unwrap();
-    drop(sender);
+    let copies = Upstream::bind(stage.cluster.outside("upstream"), 5_514);
+    copies.gets_one_of_each(&stage.cluster, 514, &[0, 1, 2]);
     stage.delete("rebooted").await;
 }
 

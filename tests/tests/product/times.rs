@@ -66,6 +66,9 @@ pub(crate) async fn fifty_forwards(stage: &Stage) {
         ready.push(start.elapsed());
         copied.push(all.await.unwrap() - start);
         drop(sender);
+        // Another socket: the first one may be full.
+        let upstream = Upstream::bind(stage.cluster.outside("upstream"), port);
+        upstream.gets_one_of_each(&stage.cluster, port, &EVERY);
         stage.delete(&name).await;
     }
     judge("apply to the first copy of every node", copied);

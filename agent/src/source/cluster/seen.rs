@@ -84,6 +84,16 @@ pub struct Settled {
     pub told: Option<Told>,
 }
 
+impl Settled {
+    /// Whether a forward may be on its way: the node was told of it, and it was not seen.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        let forwards = self.told.iter().flat_map(|told| &told.forwards);
+        let mut waits = forwards.filter_map(|forward| forward.revision.as_ref().err());
+        waits.any(|wait| matches!(wait, Wait::Unseen | Wait::OtherOwner))
+    }
+}
+
 impl Seen {
     /// Nothing has been told yet; an earlier process may have kept something.
     #[must_use]
