@@ -143,11 +143,15 @@ impl Agent {
 
     /// Returns when every upstream is reachable.
     pub fn settle(&self) {
+        self.settle_but(&[]);
+    }
+
+    /// Returns when every upstream is reachable, but for those that nobody answers for.
+    pub fn settle_but(&self, unreachable: &[String]) {
         self.until("every upstream to be reachable", |metrics| {
-            let mut reachable = metrics
+            metrics
                 .matching("udplb_upstream_reachable", &[])
-                .map(|(_, value)| value);
-            reachable.all(|value| value > 0.5)
+                .all(|(labels, value)| value > 0.5 || unreachable.contains(&labels["upstream"]))
         });
     }
 

@@ -44,6 +44,13 @@ impl Frame {
     }
 }
 
+/// The frame that ends a wait did not come in time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastLost {
+    /// Where it was waited for.
+    pub place: String,
+}
+
 /// Where frames come from.
 trait Source: Send {
     /// The descriptor to wait on.
@@ -146,6 +153,16 @@ impl Capture {
         what: impl Fn(&Packet) -> bool,
         last: impl Fn(&Packet) -> bool,
     ) -> Vec<Frame> {
+        let found = self.try_until(what, last);
+        found.unwrap_or_else(|LastLost { place }| panic!("{place}: the last frame did not come"))
+    }
+
+    /// [`Self::until`] for those who go on without the last frame.
+    pub fn try_until(
+        &mut self,
+        what: impl Fn(&Packet) -> bool,
+        last: impl Fn(&Packet) -> bool,
+    ) -> Result<Vec<Frame>, LastLost> {
         let deadline = Deadline::after(PATIENCE);
         let mut found = Vec::new();
         loop {
@@ -153,17 +170,16 @@ impl Capture {
             for frame in waiting.by_ref() {
                 if last(&frame.packet) {
                     self.waiting = waiting.collect();
-                    return found;
+                    return Ok(found);
                 }
                 if what(&frame.packet) {
                     found.push(frame);
                 }
             }
-            assert!(
-                readable(self.source.descriptor(), deadline),
-                "{}: the last frame did not come",
-                self.place
-            );
+            if !readable(self.source.descriptor(), deadline) {
+                let place = self.place.clone();
+                return Err(LastLost { place });
+            }
             self.waiting = self.source.take();
         }
     }

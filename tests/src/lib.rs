@@ -12,6 +12,7 @@
 //! | that no datagram of a flow is lost, doubled or out of order | [`traffic::Stream`], [`traffic::Receiver`] |
 //! | what the program says about single frames, and how large it is | [`test_run`] |
 //! | counters | [`scrape`] |
+//! | that a case gives exactly these frames and counters | [`rows`] |
 //! | host names that change, vanish and fail | [`name_server::NameServer`] |
 //! | a Kubernetes API server, without nodes | [`api_server::ApiServer`] |
 //! | the manifests as users apply them | [`manifests`] |
@@ -37,6 +38,7 @@ pub mod operator;
 pub mod packet;
 mod product;
 pub mod relay;
+pub mod rows;
 pub mod scrape;
 mod sys;
 pub mod test_run;

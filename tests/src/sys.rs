@@ -17,7 +17,11 @@ use std::{
 };
 
 use libc::{c_int, c_uint, c_void, socklen_t};
-use nix::mount::{MsFlags, mount};
+use nix::{
+    mount::{MsFlags, mount},
+    sched::{CpuSet, sched_setaffinity},
+    unistd::Pid,
+};
 
 /// What `recvmsg` says about a frame besides its bytes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,6 +44,13 @@ fn check(result: c_int) -> io::Result<c_int> {
 
 fn length<T>() -> socklen_t {
     socklen_t::try_from(size_of::<T>()).unwrap()
+}
+
+/// Keeps the calling thread on one CPU.
+pub(crate) fn stay_on_cpu(cpu: usize) -> io::Result<()> {
+    let mut cpus = CpuSet::new();
+    cpus.set(cpu)?;
+    Ok(sched_setaffinity(Pid::from_raw(0), &cpus)?)
 }
 
 /// Opens a socket.

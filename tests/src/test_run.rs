@@ -7,9 +7,12 @@ use std::{fmt, io, os::fd::OwnedFd};
 
 use crate::{
     lab::Host,
-    sys::bpf::{
-        listing,
-        run::{self, Arrival},
+    sys::{
+        self,
+        bpf::{
+            listing,
+            run::{self, Arrival},
+        },
     },
 };
 
@@ -141,7 +144,11 @@ impl TestRun {
             Err(error) if error.raw_os_error() == Some(expected) => None,
             outcome => Some(outcome.unwrap_or_else(|error| panic!("{error}: {frame:02x?}"))),
         };
-        self.host.enter(|| frames.iter().map(one).collect())
+        self.host.enter(|| {
+            // Where all that a test sends starts from: copies keep their order.
+            sys::stay_on_cpu(0).unwrap();
+            frames.iter().map(one).collect()
+        })
     }
 
     fn classify(&self, frame: &[u8], summed: bool) -> io::Result<Outcome> {

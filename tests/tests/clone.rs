@@ -113,8 +113,8 @@ impl Scene {
                 // A damaged datagram stays damaged by the same amount, so that the receiver notices.
                 let original = Packet::parse_ip(&sent.packet());
                 assert_eq!(
-                    total(&copy.packet),
-                    total(&original),
+                    checksum::total(&copy.packet),
+                    checksum::total(&original),
                     "copy {number} of {what}"
                 );
             } else if !(sent.checksum == Checksum::Zero && sent.source.is_ipv6()) {
@@ -135,12 +135,6 @@ fn found(packet: &Packet) -> Checksum {
         panic!("not UDP: {packet}")
     };
     Checksum::Is(checksum)
-}
-
-/// What a receiver adds up.
-fn total(packet: &Packet) -> u16 {
-    let pseudo = checksum::pseudo_header(packet.ip.as_ref().unwrap(), packet.segment());
-    checksum::sum(&[&pseudo.to_be_bytes(), packet.segment()])
 }
 
 /// Datagrams of every kind, in both families.

@@ -9,7 +9,7 @@ use crate::lab::Host;
 /// Starts the mirror and captures at its far end.
 pub(super) fn open(host: &Host, interface: &str) -> Link {
     host.ip_batch(
-        "link add tap0 type veth peer name tap1
+        "link add tap0 mtu 65535 type veth peer name tap1 mtu 65535
          link set tap0 addrgenmode none up
          link set tap1 addrgenmode none up
         ",

@@ -1,6 +1,6 @@
 //! The Internet checksum (RFC 1071), written for tests alone. Pure.
 
-use super::{Ip, Packet, Transport};
+use super::{Checksum, Ip, Packet, Transport, Udp};
 
 /// Ones' complement sum of 16-bit words, not inverted.
 pub fn sum(parts: &[&[u8]]) -> u16 {
@@ -33,6 +33,27 @@ pub fn pseudo_header(ip: &Ip, segment: &[u8]) -> u16 {
         &length,
         &[0, ip.protocol],
     ])
+}
+
+/// What the receiver of a UDP or TCP packet adds up: all ones where the checksum is right.
+pub fn total(packet: &Packet) -> u16 {
+    let pseudo = pseudo_header(packet.ip.as_ref().expect("no IP packet"), packet.segment());
+    sum(&[&pseudo.to_be_bytes(), packet.segment()])
+}
+
+/// The checksum with which `copy` is as wrong as `sent`: a damaged datagram stays damaged by the same amount, so that
+/// its receiver notices.
+pub fn as_wrong_as(sent: &Udp, copy: &Udp) -> Checksum {
+    let without = Udp {
+        checksum: Checksum::Is(0),
+        ..copy.clone()
+    };
+    let [sent, without] =
+        [sent, &without].map(|datagram| total(&Packet::parse_ip(&datagram.packet())));
+    match sum(&[&sent.to_be_bytes(), &(!without).to_be_bytes()]) {
+        0 => Checksum::Is(0xffff),
+        field => Checksum::Is(field),
+    }
 }
 
 /// Whether every checksum of the packet is right. A zero UDP checksum means none over IPv4 and is wrong over

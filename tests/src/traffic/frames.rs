@@ -2,10 +2,7 @@
 
 use std::{io, net::UdpSocket, os::fd::OwnedFd, time::Duration};
 
-use nix::{
-    sched::{CpuSet, sched_setaffinity},
-    unistd::{Pid, write},
-};
+use nix::unistd::write;
 
 use crate::{
     lab::Host,
@@ -44,9 +41,7 @@ fn transmit(
     let index = host.index(interface);
     let run = || -> io::Result<()> {
         // One CPU: each has a queue of its own at the other end, and between queues there is no order.
-        let mut cpus = CpuSet::new();
-        cpus.set(0)?;
-        sched_setaffinity(Pid::from_raw(0), &cpus)?;
+        sys::stay_on_cpu(0)?;
         let socket: OwnedFd = sys::socket(libc::AF_PACKET, libc::SOCK_RAW, 0)?;
         sys::set_option(
             &socket,

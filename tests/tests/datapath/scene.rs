@@ -118,7 +118,7 @@ impl Scene {
             copy.source = SocketAddr::new(sent.destination.ip(), sent.source.port());
         }
         if let Checksum::Is(_) = sent.checksum {
-            copy.checksum = as_wrong_as(sent, &copy);
+            copy.checksum = checksum::as_wrong_as(sent, &copy);
         }
         let ethernet = Ethernet::new(
             self.lab.host("node").mac(["eth1", "eth2"][collector]),
@@ -127,26 +127,6 @@ impl Scene {
                 .mac("eth0"),
         );
         copy.frame(&ethernet)
-    }
-}
-
-/// What a receiver of the packet adds up: all ones where the checksum is right.
-fn total(packet: &Packet) -> u16 {
-    let pseudo = checksum::pseudo_header(packet.ip.as_ref().unwrap(), packet.segment());
-    checksum::sum(&[&pseudo.to_be_bytes(), packet.segment()])
-}
-
-/// The checksum with which `copy` is as wrong as `sent`, so that its receiver notices.
-fn as_wrong_as(sent: &Udp, copy: &Udp) -> Checksum {
-    let without = Udp {
-        checksum: Checksum::Is(0),
-        ..copy.clone()
-    };
-    let [sent, without] =
-        [sent, &without].map(|datagram| total(&Packet::parse_ip(&datagram.packet())));
-    match checksum::sum(&[&sent.to_be_bytes(), &(!without).to_be_bytes()]) {
-        0 => Checksum::Is(0xffff),
-        field => Checksum::Is(field),
     }
 }
 
