@@ -14,5 +14,5 @@ mod stage;
 mod theme;
 
 pub use family::{Family, both, upstreams};
-pub use row::{Row, SOURCE};
+pub use row::Row;
 pub use theme::{RED, Theme};

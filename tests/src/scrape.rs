@@ -38,17 +38,13 @@ impl Metrics {
 
     /// As [`Self::sum`], for counters.
     pub fn count(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
-        let sum = self.sum(name, labels);
-        assert!(
-            sum >= 0.0 && sum.fract() == 0.0,
-            "{name} is not a count: {sum}"
-        );
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "checked to be a whole number"
-        )]
-        return sum as u64;
+        whole(name, self.sum(name, labels))
+    }
+
+    /// Every counter of that name.
+    pub fn counters(&self, name: &str) -> impl Iterator<Item = (&Labels, u64)> {
+        self.matching(name, &[])
+            .map(move |(labels, value)| (labels, whole(name, value)))
     }
 
     /// Every series of that name with at least these labels.
@@ -67,6 +63,19 @@ impl Metrics {
             })
             .map(|((_, labels), value)| (labels, *value))
     }
+}
+
+fn whole(name: &str, value: f64) -> u64 {
+    assert!(
+        value >= 0.0 && value.fract() == 0.0,
+        "{name} is not a count: {value}"
+    );
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked to be a whole number"
+    )]
+    return value as u64;
 }
 
 /// An answer to an HTTP request.

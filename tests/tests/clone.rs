@@ -1,4 +1,4 @@
-//! Clone: the original is untouched, the copies are right.
+//! Clone: the original is untouched, the copies are right. Packets of every kind are in `packets.rs`.
 
 use std::net::SocketAddr;
 
@@ -6,8 +6,8 @@ use udplb_tests::{
     agent::{Agent, forward},
     capture::{Capture, Frame},
     lab::{Lab, shapes},
-    packet::{Checksum, Ethernet, Packet, Tag, Transport, Udp, assert_same, checksum, kinds},
-    traffic::{send, send_pending},
+    packet::{Ethernet, Udp, assert_same},
+    traffic::send,
 };
 
 const SENDER: [&str; 2] = ["10.0.1.2", "[2001:db8:1::2]"];
@@ -71,179 +71,26 @@ impl Scene {
             second.expect(count, |packet| packet.is_udp_to(6514)),
         ]
     }
-
-    /// Checks the copies of one datagram, byte for byte; `checksum` is what stands in the copies.
-    fn check_copies(&self, what: &str, sent: &Udp, copies: [&Frame; 2], checksum: Checksum) {
-        let family = usize::from(sent.source.is_ipv6());
-        let upstreams = [(COLLECTOR1[family], 5514), (COLLECTOR2[family], 6514)];
-        let sources = [
-            sent.source,
-            SocketAddr::new(sent.destination.ip(), sent.source.port()),
-        ];
-        for (number, copy) in copies.into_iter().enumerate() {
-            let (address, port) = upstreams[number];
-            let wanted = Udp {
-                source: sources[number],
-                destination: format!("{address}:{port}").parse().unwrap(),
-                ttl: sent.ttl - 1,
-                checksum: if wrong(sent) {
-                    found(&copy.packet)
-                } else {
-                    checksum
-                },
-                ..sent.clone()
-            };
-            assert_same(
-                &format!("copy {number} of {what}"),
-                &wanted.packet(),
-                copy.packet.ip_packet(),
-            );
-            let (node, collector) = (
-                self.lab.host("node"),
-                self.lab.host(["collector1", "collector2"][number]),
-            );
-            assert_eq!(copy.packet.source_mac, node.mac(["eth1", "eth2"][number]));
-            assert_eq!(copy.packet.destination_mac, collector.mac("eth0"));
-            assert_eq!(
-                copy.checksum_pending,
-                checksum == Checksum::Pending,
-                "{what}"
-            );
-            if wrong(sent) {
-                // A damaged datagram stays damaged by the same amount, so that the receiver notices.
-                let original = Packet::parse_ip(&sent.packet());
-                assert_eq!(
-                    checksum::total(&copy.packet),
-                    checksum::total(&original),
-                    "copy {number} of {what}"
-                );
-            } else if !(sent.checksum == Checksum::Zero && sent.source.is_ipv6()) {
-                copy.verify()
-                    .unwrap_or_else(|error| panic!("copy {number} of {what}: {error}"));
-            }
-        }
-    }
 }
 
-fn wrong(sent: &Udp) -> bool {
-    matches!(sent.checksum, Checksum::Is(_))
-}
-
-/// The checksum field of a packet, to expect it again.
-fn found(packet: &Packet) -> Checksum {
-    let Transport::Udp { checksum, .. } = packet.transport else {
-        panic!("not UDP: {packet}")
-    };
-    Checksum::Is(checksum)
-}
-
-/// Datagrams of every kind, in both families.
-fn all_kinds() -> Vec<(&'static str, Udp)> {
-    let family = |family: usize| {
-        let [source, destination, upstream] = [(SENDER, 1000), (NODE, 514), (COLLECTOR1, 5514)]
-            .map(|(hosts, port)| format!("{}:{port}", hosts[family]));
-        kinds(
-            &Udp::new(&source, &destination, b"<13>hello, world"),
-            upstream.parse().unwrap(),
-        )
-    };
-    [family(0), family(1)].concat()
-}
-
-/// Sends every kind with its checksum computed, and compares originals and copies.
-fn check_computed(scene: &mut Scene) {
-    let kinds = all_kinds();
-    let frames: Vec<Vec<u8>> = kinds
-        .iter()
-        .map(|(_, kind)| kind.frame(&scene.towards_node()))
-        .collect();
-    send(scene.lab.host("sender"), "eth0", &frames);
-    let [originals, first, second] = scene.outcome(kinds.len());
-    for (number, (what, sent)) in kinds.iter().enumerate() {
-        assert_same(
-            &format!("the original with {what}"),
-            &sent.packet(),
-            originals[number].packet.ip_packet(),
-        );
-        scene.check_copies(what, sent, [&first[number], &second[number]], sent.checksum);
-    }
-}
-
-/// Sends every kind as a stack with checksum offload does. `sent_as` and `copied_as` say what the devices of
-/// sender and node make of the checksum.
-fn check_offloaded(scene: &mut Scene, sent_as: Checksum, copied_as: Checksum) {
-    let kinds = all_kinds()
-        .into_iter()
-        .filter(|(_, kind)| kind.checksum == Checksum::Right);
-    let kinds: Vec<(&str, Udp)> = kinds
-        .map(|(what, kind)| {
-            (
-                what,
-                Udp {
-                    checksum: Checksum::Pending,
-                    ..kind
-                },
-            )
-        })
-        .collect();
-    let frames: Vec<Vec<u8>> = kinds
-        .iter()
-        .map(|(_, kind)| kind.frame(&scene.towards_node()))
-        .collect();
-    send_pending(scene.lab.host("sender"), "eth0", &frames);
-    let [originals, first, second] = scene.outcome(kinds.len());
-    for (number, (what, sent)) in kinds.iter().enumerate() {
-        let received = Udp {
-            checksum: sent_as,
+/// Checks the copies of one datagram, byte for byte.
+fn check_copies(sent: &Udp, copies: [&Frame; 2]) {
+    let family = usize::from(sent.source.is_ipv6());
+    let upstreams = [(COLLECTOR1[family], 5514), (COLLECTOR2[family], 6514)];
+    let sources = [
+        sent.source,
+        SocketAddr::new(sent.destination.ip(), sent.source.port()),
+    ];
+    for (number, copy) in copies.into_iter().enumerate() {
+        let (address, port) = upstreams[number];
+        let wanted = Udp {
+            source: sources[number],
+            destination: format!("{address}:{port}").parse().unwrap(),
+            ttl: sent.ttl - 1,
             ..sent.clone()
         };
-        assert_same(
-            &format!("the original with {what}"),
-            &received.packet(),
-            originals[number].packet.ip_packet(),
-        );
-        scene.check_copies(what, sent, [&first[number], &second[number]], copied_as);
+        assert_same("the copy", &wanted.packet(), copy.packet.ip_packet());
     }
-}
-
-#[test]
-fn originals_are_untouched_and_copies_right() {
-    check_computed(&mut Scene::new("clone"));
-}
-
-#[test]
-fn without_checksum_offload_too() {
-    let mut scene = Scene::new("clone-offload-off");
-    scene
-        .lab
-        .host("sender")
-        .set_transmit_checksum("eth0", false);
-    for interface in ["eth1", "eth2"] {
-        scene
-            .lab
-            .host("node")
-            .set_transmit_checksum(interface, false);
-    }
-    check_computed(&mut scene);
-    check_offloaded(&mut scene, Checksum::Right, Checksum::Right);
-}
-
-#[test]
-fn a_pending_checksum_stays_pending() {
-    let mut scene = Scene::new("clone-pending");
-    check_offloaded(&mut scene, Checksum::Pending, Checksum::Pending);
-}
-
-#[test]
-fn a_pending_checksum_is_completed_where_the_next_device_cannot() {
-    let mut scene = Scene::new("clone-completed");
-    for interface in ["eth1", "eth2"] {
-        scene
-            .lab
-            .host("node")
-            .set_transmit_checksum(interface, false);
-    }
-    check_offloaded(&mut scene, Checksum::Pending, Checksum::Right);
 }
 
 #[test]
@@ -282,12 +129,7 @@ fn ten_thousand_datagrams_give_ten_thousand_originals_and_copies() {
             &sent.packet(),
             originals[number].packet.ip_packet(),
         );
-        scene.check_copies(
-            "a datagram",
-            sent,
-            [&first[number], &second[number]],
-            Checksum::Right,
-        );
+        check_copies(sent, [&first[number], &second[number]]);
     }
     let metrics = scene.agent.metrics();
     let bytes: usize = sent.iter().map(|datagram| datagram.packet().len()).sum();
@@ -309,39 +151,6 @@ fn ten_thousand_datagrams_give_ten_thousand_originals_and_copies() {
             metrics.count("udplb_sent_bytes_total", &at),
             u64::try_from(bytes).unwrap()
         );
-    }
-}
-
-#[test]
-fn tags_stay_on_the_original_and_come_off_the_copies() {
-    let mut scene = Scene::new("clone-tags");
-    let mut hook = Capture::hook(scene.lab.host("node"), "eth0");
-    for tags in [&[Tag::vlan(0x6007)][..], &[Tag::service(5), Tag::vlan(7)]] {
-        for family in 0..2 {
-            let sent = Udp::new(
-                &format!("{}:1000", SENDER[family]),
-                &format!("{}:514", NODE[family]),
-                b"tagged",
-            );
-            let frame = sent.frame(&scene.towards_node().tagged(tags));
-            send(
-                scene.lab.host("sender"),
-                "eth0",
-                std::slice::from_ref(&frame),
-            );
-            let original = hook.expect(1, |packet| packet.is_udp_to(514)).remove(0);
-            assert_eq!(
-                (&original.packet.tags[..], &original.packet.frame),
-                (tags, &frame)
-            );
-            let [first, second] = &mut scene.collectors;
-            let copies = [
-                first.expect(1, |packet| packet.is_udp_to(5514)).remove(0),
-                second.expect(1, |packet| packet.is_udp_to(6514)).remove(0),
-            ];
-            assert_eq!(copies.each_ref().map(|copy| copy.packet.tags.len()), [0, 0]);
-            scene.check_copies("a tagged frame", &sent, copies.each_ref(), Checksum::Right);
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Forward: upstreams get the packet, the node's stack does not.
+//! Forward: upstreams get the packet, the node's stack does not. Packets of every kind are in `packets.rs`.
 
 use udplb_tests::{
     agent::{Agent, forward},
@@ -119,45 +119,6 @@ fn nothing_is_lost_at_full_rate() {
     );
 }
 
-/// No upstream in the packet's family: dropped by default, left to the stack where asked, counted either way.
-#[test]
-fn without_an_upstream_it_drops_or_passes_as_asked() {
-    let spec = "
-  match: {ports: [{port: 514}]}
-  action: Forward
-  destinations:
-  - {name: one, upstreams: [{address: 10.0.2.2, port: 5514}]}
-";
-    for (policy, arrives) in [("Drop", false), ("Pass", true)] {
-        let lab = shapes::two_collectors(&format!("forward-{policy}"));
-        let spec = spec.replace(
-            "action: Forward",
-            &format!("action: Forward\n  whenUnavailable: {policy}"),
-        );
-        let agent = Agent::start(lab.host("node"), &forward("move", &spec));
-        let mut stack = Capture::stack(lab.host("node"));
-        let sent = one_of_each().remove(1);
-        send(
-            lab.host("sender"),
-            "eth0",
-            &frames(&lab, std::slice::from_ref(&sent)),
-        );
-        let received = stack.until(is_ours, is_last);
-        assert_eq!(received.len(), usize::from(arrives), "{policy}");
-        for frame in received {
-            assert_same("the packet", &sent.packet(), frame.packet.ip_packet());
-        }
-        let metrics = agent.metrics();
-        let dropped = metrics.count("udplb_dropped_packets_total", &[("reason", "no_upstream")]);
-        let passed = metrics.count("udplb_passed_packets_total", &[("destination", "one")]);
-        assert_eq!(
-            (dropped, passed),
-            (u64::from(!arrives), u64::from(arrives)),
-            "{policy}"
-        );
-    }
-}
-
 #[test]
 fn a_paused_forward_touches_nothing() {
     let lab = shapes::two_collectors("forward-paused");
@@ -183,35 +144,4 @@ fn a_paused_forward_touches_nothing() {
     send(lab.host("sender"), "eth0", &frames(&lab, &one_of_each()));
     assert_eq!(stack.until(is_ours, is_last), []);
     assert_eq!(copies.expect(2, |packet| packet.is_udp_to(5514)).len(), 2);
-}
-
-/// With the destination preserved, only the next hop changes: the upstream answers in the node's place.
-#[test]
-fn a_preserved_destination_changes_the_next_hop_only() {
-    let lab = shapes::two_collectors("forward-direct");
-    let _agent = Agent::start(
-        lab.host("node"),
-        &forward(
-            "direct",
-            "
-  match: {ports: [{port: 514}]}
-  action: Forward
-  destinations:
-  - {name: one, destinationAddress: Preserve, upstreams: [{address: 10.0.2.2}, {address: '2001:db8:2::2'}]}
-",
-        ),
-    );
-    let mut copies = Capture::link(lab.host("collector1"), "eth0");
-    send(lab.host("sender"), "eth0", &frames(&lab, &one_of_each()));
-    for (sent, copy) in one_of_each().into_iter().zip(copies.expect(2, is_ours)) {
-        assert_same(
-            "the copy",
-            &Udp { ttl: 63, ..sent }.packet(),
-            copy.packet.ip_packet(),
-        );
-        assert_eq!(
-            copy.packet.destination_mac,
-            lab.host("collector1").mac("eth0")
-        );
-    }
 }

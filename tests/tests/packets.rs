@@ -5,18 +5,32 @@
 
 #[path = "packets/addresses.rs"]
 mod addresses;
+#[path = "packets/availability.rs"]
+mod availability;
 #[path = "packets/checksums.rs"]
 mod checksums;
+#[path = "packets/fanout.rs"]
+mod fanout;
+#[path = "packets/groups.rs"]
+mod groups;
 #[path = "packets/headers.rs"]
 mod headers;
 #[path = "packets/hops.rs"]
 mod hops;
+#[path = "packets/malformed.rs"]
+mod malformed;
+#[path = "packets/matching.rs"]
+mod matching;
 #[path = "packets/offload.rs"]
 mod offload;
 #[path = "packets/plain.rs"]
 mod plain;
+#[path = "packets/selection.rs"]
+mod selection;
 #[path = "packets/sizes.rs"]
 mod sizes;
+#[path = "packets/tags.rs"]
+mod tags;
 
 use offload::{at_node, at_sender};
 use udplb_tests::rows::Theme;
@@ -35,7 +49,7 @@ macro_rules! themes {
     };
 }
 
-themes! { addresses at_node at_sender checksums headers hops sizes }
+themes! { addresses at_node at_sender availability checksums fanout groups headers hops malformed matching selection sizes tags }
 
 #[test]
 fn there_are_many_rows() {

@@ -45,19 +45,13 @@ pub(super) fn grown(before: &Metrics, after: &Metrics) -> Result<Counts, String>
 }
 
 fn all(metrics: &Metrics) -> Counts {
-    let mut counts = Counts::new();
-    for counter in COUNTERS {
-        let full = format!("udplb_{counter}_total");
-        for (labels, _) in metrics.matching(&full, &[]) {
-            let exact: Vec<(&str, &str)> = labels
-                .iter()
-                .map(|(key, value)| (&key[..], &value[..]))
-                .collect();
-            let count = metrics.count(&full, &exact);
-            let _: Option<u64> = counts.insert(name(counter, &values(labels)), count);
-        }
-    }
-    counts
+    let of = |counter: &'static str| (counter, format!("udplb_{counter}_total"));
+    let names = COUNTERS.map(of);
+    let counters = names.iter().flat_map(|(counter, full)| {
+        let written = |(labels, count)| (name(counter, &values(labels)), count);
+        metrics.counters(full).map(written)
+    });
+    counters.collect()
 }
 
 fn values(labels: &Labels) -> Vec<&str> {

@@ -1,6 +1,10 @@
 //! One case: what is sent, what must come of it, and the defect that it catches. Pure.
 
+mod frames;
+
 use std::net::{IpAddr, SocketAddr};
+
+pub(super) use frames::Wanted;
 
 use super::counts::{self, Counts};
 use crate::{
@@ -9,7 +13,10 @@ use crate::{
 };
 
 /// Link-layer address that all frames of rows come from; no interface has it.
-pub const SOURCE: Mac = Mac([0x02, 0, 0, 0, 0, 0x77]);
+pub(super) const SOURCE: Mac = Mac([0x02, 0, 0, 0, 0, 0x77]);
+
+/// Who sends unless a row says otherwise.
+const SENDER: &str = "sender";
 
 /// Number of the UDP protocol.
 const UDP: u8 = 17;
@@ -28,14 +35,6 @@ pub(super) enum Arrival {
     },
     /// By test-run, with a checksum that the device took over all bytes (`CHECKSUM_COMPLETE`).
     Summed,
-}
-
-/// A frame that must be captured.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Wanted {
-    pub(super) frame: Vec<u8>,
-    /// The checksum is left for a device to complete.
-    pub(super) pending: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -80,7 +79,7 @@ impl Row {
             raw: None,
             times: 1,
             arrival: Arrival::Wire,
-            sender: "sender",
+            sender: SENDER,
             kept: true,
             copies: Vec::new(),
             counts: Counts::new(),
@@ -111,7 +110,8 @@ impl Row {
         self
     }
 
-    /// The frame comes from another host, over the link between its `eth0` and this interface of the node.
+    /// The frame comes from another host, over the link between its `eth0` and this interface of the node. Whether it
+    /// goes on is not looked at there.
     #[must_use]
     pub fn from_host(mut self, host: &'static str, interface: &str) -> Self {
         self.sender = host;
@@ -189,22 +189,10 @@ impl Row {
         self.copied_as(at, upstream, |_| {})
     }
 
-    /// The same with more that differs from the datagram.
+    /// The same with another source address.
     #[must_use]
-    pub fn copied_as(mut self, at: &str, upstream: &str, change: impl FnOnce(&mut Udp)) -> Self {
-        let address = endpoint(upstream, self.datagram.destination.port());
-        let mut datagram = self.datagram.clone();
-        datagram.ttl -= 1;
-        datagram.destination = address;
-        change(&mut datagram);
-        if let Checksum::Is(_) = datagram.checksum {
-            datagram.checksum = checksum::as_wrong_as(&self.datagram, &datagram);
-        }
-        self.copies.push(Copy {
-            collector: collector_beside(address.ip()),
-            datagram,
-        });
-        self.handed_over(at, upstream)
+    pub fn copied_from(self, at: &str, upstream: &str, source: IpAddr) -> Self {
+        self.copied_as(at, upstream, |copy| copy.source.set_ip(source))
     }
 
     /// The same with the destination address left as it is: only the next hop is the upstream.
@@ -262,87 +250,20 @@ impl Row {
         self
     }
 
-    /// The frames as they are sent.
-    pub(super) fn frames(&self) -> Vec<Vec<u8>> {
-        let frame = self
-            .raw
-            .clone()
-            .unwrap_or_else(|| self.frame(&self.datagram, &self.link));
-        vec![frame; self.times]
-    }
-
-    /// The frames that go on.
-    pub(super) fn originals(&self) -> Vec<Wanted> {
-        if !self.kept {
-            return Vec::new();
+    fn copied_as(mut self, at: &str, upstream: &str, change: impl FnOnce(&mut Udp)) -> Self {
+        let address = endpoint(upstream, self.datagram.destination.port());
+        let mut datagram = self.datagram.clone();
+        datagram.ttl -= 1;
+        datagram.destination = address;
+        change(&mut datagram);
+        if let Checksum::Is(_) = datagram.checksum {
+            datagram.checksum = checksum::as_wrong_as(&self.datagram, &datagram);
         }
-        match self.arrival {
-            Arrival::Pending { arrives, .. } => {
-                let datagram = Udp {
-                    checksum: arrives,
-                    ..self.datagram.clone()
-                };
-                let wanted = Wanted {
-                    frame: self.frame(&datagram, &self.link),
-                    pending: arrives == Checksum::Pending,
-                };
-                vec![wanted; self.times]
-            }
-            Arrival::Wire | Arrival::Summed => {
-                let wanted = |frame| Wanted {
-                    frame,
-                    pending: false,
-                };
-                self.frames().into_iter().map(wanted).collect()
-            }
-        }
-    }
-
-    /// The frames that come to collector 1 or 2.
-    pub(super) fn copies(&self, collector: u8) -> Vec<Wanted> {
-        self.copies
-            .iter()
-            .filter(|copy| copy.collector == collector)
-            .map(|copy| self.wanted(copy))
-            .collect()
-    }
-
-    /// The last of all copies, and whose it is: by test-run, a packet that is redirected does not leave.
-    pub(super) fn last_copy(&self) -> Option<(u8, Wanted)> {
-        let last = self.copies.last()?;
-        Some((last.collector, self.wanted(last)))
-    }
-
-    /// The counters that grow.
-    pub(super) fn counts(&self) -> &Counts {
-        &self.counts
-    }
-
-    fn wanted(&self, copy: &Copy) -> Wanted {
-        let mut datagram = copy.datagram.clone();
-        if let Arrival::Pending { leaves, .. } = self.arrival {
-            datagram.checksum = leaves;
-        }
-        let collector = format!("collector{}", copy.collector);
-        let egress = format!("eth{}", copy.collector);
-        let link = Ethernet::new(Mac::of("node", &egress), Mac::of(&collector, "eth0"));
-        Wanted {
-            frame: self.frame(&datagram, &link),
-            pending: datagram.checksum == Checksum::Pending,
-        }
-    }
-
-    fn packet(&self, datagram: &Udp) -> Vec<u8> {
-        datagram.around(UDP, &[&datagram.segment()[..], &self.trailing].concat())
-    }
-
-    fn packet_length(&self) -> usize {
-        self.packet(&self.datagram).len()
-    }
-
-    fn frame(&self, datagram: &Udp, link: &Ethernet) -> Vec<u8> {
-        let frame = link.frame(datagram.ether_type(), &self.packet(datagram));
-        [&frame[..], &self.padding].concat()
+        self.copies.push(Copy {
+            collector: collector_beside(address.ip()),
+            datagram,
+        });
+        self.handed_over(at, upstream)
     }
 
     fn count(&mut self, counter: &str, labels: &[&str], growth: usize) {

@@ -53,6 +53,7 @@ impl Stage {
         agent.write(&theme.config);
         agent.run();
         agent.settle_but(&theme.unreachable);
+        (theme.prepare)(&agent, &lab);
         let hook = Capture::hook(lab.host("node"), theme.interface);
         let links = MARKERS.map(|(host, ..)| Capture::link(lab.host(host), "eth0"));
         Self {

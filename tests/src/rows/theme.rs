@@ -6,7 +6,7 @@ use super::{
     row::Row,
     stage::{Failure, Stage},
 };
-use crate::lab::Lab;
+use crate::{agent::Agent, lab::Lab};
 
 /// What a line about a row that failed begins with, for programs that read it.
 pub const RED: &str = "red row: ";
@@ -21,6 +21,8 @@ pub struct Theme {
     pub lab: fn(&str) -> Lab,
     /// What the agent on the node is given.
     pub config: String,
+    /// Runs when the agent is ready.
+    pub prepare: fn(&Agent, &Lab),
     /// The upstreams that nobody answers for, as metrics call them.
     pub unreachable: Vec<String>,
     /// The node's interface at which the frames meet the program.
@@ -36,6 +38,7 @@ impl Theme {
             name,
             lab,
             config,
+            prepare: |_, _| {},
             unreachable: Vec::new(),
             interface: "eth0",
             rows,

@@ -170,9 +170,7 @@ fn rows(family: Family, mode: &Mode) -> Vec<Row> {
         let row = Row::new(name, mode.catches, &datagram).matches(mode.name);
         let row = match mode.options {
             DIRECT => row.copied_directly(&at, &upstream),
-            HIDDEN => row.copied_as(&at, &upstream, |copy| {
-                copy.source.set_ip(datagram.destination.ip())
-            }),
+            HIDDEN => row.copied_from(&at, &upstream, datagram.destination.ip()),
             _ => row.copied(&at, &upstream),
         };
         if mode.action == "Forward" {

@@ -22,7 +22,7 @@ fn rows(family: Family) -> Vec<Row> {
             |row| row,
         )
     });
-    let spent = [0, 1].map(|ttl| {
+    let last = [0, 1].map(|ttl| {
         let what = format!("a packet with {ttl} hops");
         plain::dropped(
             &what,
@@ -31,7 +31,7 @@ fn rows(family: Family) -> Vec<Row> {
             "ttl_expired",
         )
     });
-    [sent.concat(), spent.concat()].concat()
+    [sent.concat(), last.concat()].concat()
 }
 
 pub(crate) fn theme() -> Theme {

@@ -116,9 +116,11 @@ fn copies(row: Row, forward: &str, datagram: &Udp) -> Row {
         [1, 2].map(|number| family.collector_at(number, PORTS[usize::from(number) - 1]));
     row.matches(forward)
         .copied(&format!("{forward}/one"), &first)
-        .copied_as(&format!("{forward}/two"), &second, |copy| {
-            copy.source.set_ip(datagram.destination.ip());
-        })
+        .copied_from(
+            &format!("{forward}/two"),
+            &second,
+            datagram.destination.ip(),
+        )
 }
 
 fn family(datagram: &Udp) -> Family {

@@ -58,10 +58,10 @@ fn too_long_for_one(family: Family, length: usize) -> [Row; 2] {
         let row = row
             .matches(forward)
             .dropped(&format!("{forward}/one"), "mtu_exceeded")
-            .copied_as(
+            .copied_from(
                 &format!("{forward}/two"),
                 &family.collector_at(2, 6514),
-                |copy| copy.source.set_ip(node),
+                node,
             );
         if forward == "cloned" {
             row
