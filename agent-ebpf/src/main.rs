@@ -10,6 +10,7 @@
 //! ```
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 #![expect(
     clippy::inline_always,
     reason = "a function that is not inlined is a call that the verifier follows"
@@ -20,6 +21,7 @@
     reason = "sizes of headers, and fields of the context that hold 16 bits"
 )]
 
+mod atomic;
 mod deliver;
 mod headers;
 mod lookup;

@@ -1,6 +1,6 @@
 //! What one destination does with a packet: sampling, rate limit, and which upstream. Sends nothing.
 
-use core::ptr::{read_volatile, write_volatile};
+use core::ptr::read_volatile;
 
 use aya_ebpf::helpers::generated::{bpf_get_prandom_u32, bpf_ktime_get_ns};
 use udplb_abi::{
@@ -12,6 +12,7 @@ use udplb_abi::{
 };
 
 use crate::{
+    atomic,
     headers::Headers,
     maps::{NEXT_HOPS, RATE_LIMITS, TABLES, UPSTREAMS},
     plan::LAST,
@@ -195,9 +196,9 @@ fn flow_hash(strategy: u8, flow: &FlowKey) -> u32 {
 
 /// Generic cell rate algorithm: one clock for all CPUs.
 ///
-/// Read and written as whole words, but not as one step: this target has no compare-and-exchange.
-/// Two CPUs that decide within the same few nanoseconds take two packets for the price of one; a
-/// clock never runs backwards further than that.
+/// A CPU that another one overtakes between reading the clock and moving it has decided already: it pays on top. So
+/// CPUs that decide at the same moment may send a packet each for the last place of a burst, but every packet is paid
+/// for, and the clock never runs backwards.
 #[inline(always)]
 fn is_over_limit(slot: u32, packets: u64) -> bool {
     let Some(limit) = RATE_LIMITS.get_ptr_mut(slot) else {
@@ -217,7 +218,13 @@ fn is_over_limit(slot: u32, packets: u64) -> bool {
     if start - now > tolerance {
         return true;
     }
+    let price = interval * packets;
     // SAFETY: an aligned word of the array, written by programs only while the slot is in use.
-    unsafe { write_volatile(&raw mut (*limit).arrival, start + interval * packets) };
+    unsafe {
+        let clock = &raw mut (*limit).arrival;
+        if atomic::compare_exchange(clock, arrival, start + price) != arrival {
+            atomic::add(clock, price);
+        }
+    }
     false
 }

@@ -1,5 +1,6 @@
 //! Traffic: single frames, and numbered flows whose receivers know what is missing. IO but for [`record`].
 
+mod flood;
 mod frames;
 mod numbers;
 mod one;
@@ -7,6 +8,7 @@ mod receiver;
 pub mod record;
 mod stream;
 
+pub use flood::{Flooded, flood};
 pub use frames::{send, send_pending, send_segmented};
 pub use numbers::Numbers;
 pub use one::use_it;
