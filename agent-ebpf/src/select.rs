@@ -8,7 +8,6 @@ use udplb_abi::{
     counters::DropReason,
     forward::{ACTION_FORWARD, Balance, Destination, SAMPLING_PER_FLOW, TABLE_ENTRIES_PER_VALUE},
     hash::{self, FlowKey, Strategy},
-    next_hop::STATE_RESOLVED,
 };
 
 use crate::{
@@ -120,8 +119,8 @@ pub(crate) fn choose<H: Headers>(work: &Work, headers: &H, index: u32) -> Choice
     let Some(next_hop) = NEXT_HOPS.get(next_hop) else {
         return Choice::drop(DropReason::NoRoute, upstream);
     };
-    let resolved = next_hop.state == STATE_RESOLVED;
-    if !resolved && work.forward.action != ACTION_FORWARD {
+    let ready = next_hop.is_ready();
+    if !ready && work.forward.action != ACTION_FORWARD {
         return Choice::drop(DropReason::NeighbourUnresolved, upstream);
     }
     if work.longest > next_hop.mtu {
@@ -131,7 +130,7 @@ pub(crate) fn choose<H: Headers>(work: &Work, headers: &H, index: u32) -> Choice
     {
         return Choice::drop(DropReason::RateLimited, upstream);
     }
-    if resolved {
+    if ready {
         Choice::send(upstream)
     } else {
         Choice::send_unresolved(upstream)

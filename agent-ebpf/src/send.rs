@@ -6,7 +6,7 @@ use aya_ebpf::bindings::{bpf_redir_neigh, bpf_redir_neigh__bindgen_ty_1};
 use udplb_abi::{
     counters::DropReason,
     forward::{ACTION_FORWARD, ADDRESS_REWRITE, Destination, UpstreamSlot},
-    next_hop::{NextHopSlot, STATE_RESOLVED},
+    next_hop::NextHopSlot,
 };
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     plan::{LAST, Plan, count_unsent, each},
     rewrite::{Summed, rewrite},
     select::Outcome,
-    skb::{self, Refused},
+    skb::{self, Refused, Skb},
     slots, stats, trace,
     work::Work,
 };
@@ -105,9 +105,9 @@ fn to_destination<H: Headers>(
     };
     *current = now;
     let sent = if is_last {
-        way.redirect()
+        way.redirect(work.skb)
     } else {
-        work.skb.send_copy(way.next_hop.interface)
+        way.send_copy(work.skb)
     };
     if sent.is_err() {
         return drop(DropReason::SendFailed);
@@ -121,7 +121,9 @@ fn to_destination<H: Headers>(
 fn address<H: Headers>(work: &Work, headers: &mut H, destination: &Destination, way: &Way) -> u16 {
     let mut port = work.destination_port;
     headers.spend_hop();
-    if destination.source_address == ADDRESS_REWRITE {
+    let is_local = way.next_hop.is_local();
+    // The stack takes a packet from outside that bears an own address for a forged one.
+    if destination.source_address == ADDRESS_REWRITE && !is_local {
         let source = slots::listener_source(work.listener);
         if *source == NO_ADDRESS {
             headers.set_source(&headers.destination());
@@ -136,7 +138,10 @@ fn address<H: Headers>(work: &Work, headers: &mut H, destination: &Destination, 
             port = upstream;
         }
     }
-    headers.set_link(slots::link_addresses(way.next_hop));
+    // The frame is for this host as it is.
+    if !is_local {
+        headers.set_link(slots::link_addresses(way.next_hop));
+    }
     port
 }
 
@@ -151,10 +156,24 @@ impl Way {
         Some(Self { upstream, next_hop })
     }
 
+    /// Sends a copy. One for this host itself enters where the packet did, as if it had come from there: the same
+    /// filters judge it, a firewall's and that of reverse paths. No listener of ours takes it: the planner sees to that.
     #[inline(always)]
-    fn redirect(&self) -> Result<(), Refused> {
+    fn send_copy(&self, skb: Skb) -> Result<(), Refused> {
+        if self.next_hop.is_local() {
+            return skb.copy_up();
+        }
+        skb.send_copy(self.next_hop.interface)
+    }
+
+    /// Same with the packet itself, once the program has ended.
+    #[inline(always)]
+    fn redirect(&self, skb: Skb) -> Result<(), Refused> {
         let interface = self.next_hop.interface;
-        if self.next_hop.state == STATE_RESOLVED {
+        if self.next_hop.is_local() {
+            return skb::redirect_up(skb.interface());
+        }
+        if self.next_hop.is_ready() {
             return skb::redirect(interface);
         }
         skb::redirect_to_neighbour(interface, neighbour(slots::neighbour(self.next_hop)))

@@ -1,7 +1,7 @@
 //! The packet as the kernel lends it: the only module that calls packet helpers.
 
 use aya_ebpf::{
-    bindings::{__sk_buff, BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR, bpf_redir_neigh},
+    bindings::{__sk_buff, BPF_F_INGRESS, BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR, bpf_redir_neigh},
     helpers::generated::{
         bpf_clone_redirect, bpf_csum_update, bpf_l4_csum_replace, bpf_redirect, bpf_redirect_neigh,
         bpf_skb_load_bytes, bpf_skb_pull_data, bpf_skb_store_bytes, bpf_skb_vlan_pop,
@@ -15,6 +15,8 @@ use crate::Verdict;
 const PACKET_BROADCAST: u32 = 1;
 const PACKET_MULTICAST: u32 = 2;
 const PACKET_OTHERHOST: u32 = 3;
+
+const INGRESS: u64 = BPF_F_INGRESS as u64;
 
 /// The kernel refused.
 #[derive(Clone, Copy)]
@@ -238,6 +240,13 @@ impl Skb {
         // SAFETY: the context is valid.
         accepted(unsafe { bpf_clone_redirect(self.raw, interface, 0) })
     }
+
+    /// Has a copy arrive on the packet's own interface. See [`Self::send_copy`] for the result.
+    #[inline(always)]
+    pub(crate) fn copy_up(self) -> Result<(), Refused> {
+        // SAFETY: the context is valid.
+        accepted(unsafe { bpf_clone_redirect(self.raw, self.interface(), INGRESS) })
+    }
 }
 
 /// The redirect helpers return the verdict that the program should end with.
@@ -258,7 +267,15 @@ pub(crate) fn redirect(interface: u32) -> Result<(), Refused> {
     redirected(verdict)
 }
 
-/// Same, but has the kernel find the neighbour's link-layer address; packets wait in the
+/// Has the packet itself arrive on an interface, once the program has ended.
+#[inline(always)]
+pub(crate) fn redirect_up(interface: u32) -> Result<(), Refused> {
+    // SAFETY: takes plain numbers.
+    let verdict = unsafe { bpf_redirect(interface, INGRESS) };
+    redirected(verdict)
+}
+
+/// [`redirect`], but has the kernel find the neighbour's link-layer address; packets wait in the
 /// neighbour's queue meanwhile (about 100 of them).
 #[inline(always)]
 pub(crate) fn redirect_to_neighbour(

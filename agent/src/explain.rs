@@ -33,7 +33,7 @@ use crate::{
     text::{self, Names},
 };
 pub use destination::{
-    Candidate, Destination, NextHop, Outcome, Position, RateLimit, Sampling, Wire,
+    Candidate, Destination, Frame, Link, NextHop, Outcome, Position, RateLimit, Sampling, Wire,
 };
 pub use miss::{Kind, Miss};
 

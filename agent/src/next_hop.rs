@@ -35,7 +35,8 @@ impl NextHop {
     pub const fn slot(&self) -> Option<NextHopSlot> {
         match *self {
             Self::Unresolved(slot) | Self::Failed(slot) | Self::Resolved(slot) => Some(slot),
-            Self::Unknown | Self::NoRoute | Self::Local => None,
+            Self::Local => Some(NextHopSlot::LOCAL),
+            Self::Unknown | Self::NoRoute => None,
         }
     }
 }

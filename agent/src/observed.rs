@@ -110,7 +110,7 @@ impl Snapshot<'_> {
             .filter(|(_, value)| value.address != [0; 16])
             .collect();
         tables.next_hops = slots(self.next_hops)
-            .filter(|(_, value)| value.interface != 0)
+            .filter(|(_, value)| value.mtu != 0)
             .collect();
         tables.rate_limits = slots(self.rate_limits)
             .filter(|(_, value)| value.interval != 0)

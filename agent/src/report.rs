@@ -9,7 +9,7 @@ use udplb_abi::{
     address::{self, Address},
     counters::{DestinationCounters, Traffic},
     forward::{ACTION_FORWARD, ForwardSlot, UpstreamSlot},
-    next_hop::{NextHopSlot, STATE_RESOLVED},
+    next_hop::NextHopSlot,
 };
 
 use crate::{
@@ -97,8 +97,7 @@ impl Upstream {
     /// Whether copies can be sent to it now.
     #[must_use]
     pub fn is_reachable(&self) -> bool {
-        self.next_hop
-            .is_some_and(|next_hop| next_hop.state == STATE_RESOLVED)
+        self.next_hop.is_some_and(|next_hop| next_hop.is_ready())
     }
 }
 

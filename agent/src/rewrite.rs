@@ -10,6 +10,9 @@ use udplb_abi::{
 /// How a destination addresses the copies for one of its upstreams.
 #[derive(Clone, Copy, Debug)]
 pub struct Rewrite {
+    /// Whether the upstream is this host itself: its stack takes a packet from outside that bears an own address
+    /// for a forged one, so the source stays.
+    pub is_local: bool,
     /// `ADDRESS_*` for the source.
     pub source_address: u8,
     /// `ADDRESS_*` for the destination.
@@ -27,7 +30,7 @@ impl Rewrite {
     #[must_use]
     pub fn of(&self, source: IpAddr, destination: SocketAddr) -> (IpAddr, SocketAddr) {
         let (mut from, mut to) = (source, destination);
-        if self.source_address == ADDRESS_REWRITE {
+        if self.source_address == ADDRESS_REWRITE && !self.is_local {
             from = if self.listener_source == [0; 16] {
                 destination.ip()
             } else {

@@ -164,10 +164,20 @@ pub struct UpstreamStatus {
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "docs/json.md says what each field is")]
 pub struct NextHop {
+    pub state: &'static str,
+    /// None: the upstream is this host itself.
+    #[serde(flatten)]
+    pub link: Option<Link>,
+}
+
+/// The link that they cross.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "docs/json.md says what each field is")]
+pub struct Link {
     pub interface: String,
     pub neighbour: String,
     pub mac: String,
-    pub state: &'static str,
     pub mtu: u32,
     /// Whether a router is next.
     #[serde(skip)]
@@ -353,25 +363,24 @@ impl UpstreamStatus {
             upstream: upstream.label.clone(),
             weight: upstream.weight,
             next_hop: upstream.next_hop.map(|slot| NextHop {
-                is_gateway: slot.neighbour != upstream.address,
-                ..NextHop::new(&slot, host)
+                state: text::next_hop_state(slot.state),
+                link: (!slot.is_local()).then(|| Link::new(&slot, upstream, host)),
             }),
             sent: upstream.sent.into(),
         }
     }
 }
 
-impl NextHop {
-    fn new(slot: &NextHopSlot, host: &Host) -> Self {
+impl Link {
+    fn new(slot: &NextHopSlot, upstream: &Upstream, host: &Host) -> Self {
         let neighbour = address::to_ip(slot.neighbour);
         let entry = host.neighbours.get(&(slot.interface, neighbour));
         Self {
             interface: host.names.of(slot.interface),
             neighbour: neighbour.to_string(),
             mac: text::mac(slot.destination_mac),
-            state: text::next_hop_state(slot.state),
             mtu: slot.mtu,
-            is_gateway: false,
+            is_gateway: slot.neighbour != upstream.address,
             entry: entry.map(|entry| NeighbourEntry {
                 state: entry.state,
                 confirmed_seconds: entry.confirmed,

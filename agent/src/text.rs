@@ -6,7 +6,10 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use udplb_abi::{hash::Strategy, next_hop::STATE_RESOLVED};
+use udplb_abi::{
+    hash::Strategy,
+    next_hop::{STATE_LOCAL, STATE_RESOLVED},
+};
 
 use crate::facts::InterfaceIndex;
 
@@ -58,10 +61,10 @@ pub const fn action(consumes: bool) -> &'static str {
 /// The state of a next hop as people read it.
 #[must_use]
 pub const fn next_hop_state(state: u8) -> &'static str {
-    if state == STATE_RESOLVED {
-        "resolved"
-    } else {
-        "unresolved"
+    match state {
+        STATE_RESOLVED => "resolved",
+        STATE_LOCAL => "local",
+        _ => "unresolved",
     }
 }
 

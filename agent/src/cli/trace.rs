@@ -196,6 +196,7 @@ mod tests {
                 source: end("198.51.100.7:40000"),
                 target: end("203.0.113.5:5514"),
                 interface: "eth1".into(),
+                next_hop: "resolved",
                 mac: Some("02:00:00:00:00:01".into()),
             }),
         };

@@ -83,7 +83,7 @@ pub enum Notice {
     },
     /// The upstream would send the packet back to us.
     #[error(
-        "destination {destination}: upstream {address} is left out, it is a listener of this host and its packets would go round; write another address or port"
+        "destination {destination}: upstream {address} is left out, what is sent there would come back to a listener of this host and go round; write another address or port"
     )]
     Loop {
         /// `namespace/name/destination`.

@@ -4,7 +4,12 @@ mod upstreams;
 
 use std::net::IpAddr;
 
-use udplb_abi::{address, address::Address, forward::ADDRESS_REWRITE, hash::Strategy};
+use udplb_abi::{
+    address,
+    address::Address,
+    forward::{ADDRESS_PRESERVE, ADDRESS_REWRITE},
+    hash::Strategy,
+};
 
 use super::{
     group::Place,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use udplb_abi::{
     MAX_UPSTREAMS,
     address::{self, Address, Family},
+    forward::ADDRESS_PRESERVE,
     record::identity,
 };
 
@@ -33,8 +34,12 @@ pub(super) fn resolve(
         let name = format!("{}/{}", forward.name, destination.name);
         let upstreams = upstreams(destination, |upstream| {
             let address = address::from_ip(upstream.address);
-            let goes_round =
-                own.contains(&address) && listens(groups, &address, upstream.port, &forward.ports);
+            let is_own = own.contains(&address)
+                || next_hop::next_hop(upstream.address, facts) == NextHop::Local;
+            // A copy with its destination kept is for the listener that took the packet.
+            let keeps_destination = destination.options.destination_address == ADDRESS_PRESERVE;
+            let goes_round = is_own
+                && (keeps_destination || listens(groups, &address, upstream.port, &forward.ports));
             if goes_round {
                 let (destination, address) = (name.clone(), upstream.address);
                 notices.push(Notice::Loop {

@@ -15,7 +15,8 @@ use udplb_abi::{
 use super::{
     Met,
     destination::{
-        Candidate, Chances, Destination, NextHop, Outcome, Position, RateLimit, Sampling, Wire,
+        Candidate, Chances, Destination, Frame, Link, NextHop, Outcome, Position, RateLimit,
+        Sampling, Wire,
     },
     endpoint,
 };
@@ -188,9 +189,7 @@ fn candidate(met: &Met<'_>, slot: &Slot, upstream: &UpstreamSlot) -> Candidate {
     let drop = match next_hop {
         None => Some(DropReason::NoRoute),
         Some(_) if upstream.next_hop == NONE => Some(DropReason::NoRoute),
-        Some(hop) if hop.state != STATE_RESOLVED && !consumes => {
-            Some(DropReason::NeighbourUnresolved)
-        }
+        Some(hop) if !hop.is_ready() && !consumes => Some(DropReason::NeighbourUnresolved),
         Some(hop) if met.question.length.is_some_and(|length| length > hop.mtu) => {
             Some(DropReason::MtuExceeded)
         }
@@ -201,12 +200,14 @@ fn candidate(met: &Met<'_>, slot: &Slot, upstream: &UpstreamSlot) -> Candidate {
         upstream: report::label(upstream),
         weight: upstream.weight,
         next_hop: next_hop.map(|hop| NextHop {
-            interface: met.host.names.of(hop.interface),
-            neighbour: address::to_ip(hop.neighbour).to_string(),
-            mac: text::mac(hop.destination_mac),
-            source_mac: text::mac(hop.source_mac),
             state: text::next_hop_state(hop.state),
-            mtu: hop.mtu,
+            link: (!hop.is_local()).then(|| Link {
+                interface: met.host.names.of(hop.interface),
+                neighbour: address::to_ip(hop.neighbour).to_string(),
+                mac: text::mac(hop.destination_mac),
+                source_mac: text::mac(hop.source_mac),
+                mtu: hop.mtu,
+            }),
         }),
         drop: drop.map(DropReason::label),
         wire: wire.map(|hop| wire_of(met, slot, upstream, hop)),
@@ -216,6 +217,7 @@ fn candidate(met: &Met<'_>, slot: &Slot, upstream: &UpstreamSlot) -> Candidate {
 fn wire_of(met: &Met<'_>, slot: &Slot, upstream: &UpstreamSlot, hop: &NextHopSlot) -> Wire {
     let question = met.question;
     let rewrite = Rewrite {
+        is_local: hop.is_local(),
         source_address: slot.source_address,
         destination_address: slot.destination_address,
         listener_source: met.listener.source,
@@ -223,10 +225,17 @@ fn wire_of(met: &Met<'_>, slot: &Slot, upstream: &UpstreamSlot, hop: &NextHopSlo
         upstream_port: upstream.port,
     };
     let (source, destination) = rewrite.of(question.source, question.destination);
+    let interface = if hop.is_local() {
+        question.interface
+    } else {
+        hop.interface
+    };
     Wire {
-        interface: met.host.names.of(hop.interface),
-        source_mac: text::mac(hop.source_mac),
-        destination_mac: (hop.state == STATE_RESOLVED).then(|| text::mac(hop.destination_mac)),
+        interface: met.host.names.of(interface),
+        frame: (!hop.is_local()).then(|| Frame {
+            source_mac: text::mac(hop.source_mac),
+            destination_mac: (hop.state == STATE_RESOLVED).then(|| text::mac(hop.destination_mac)),
+        }),
         source: endpoint(source, question.source_port),
         destination: destination.to_string(),
         ttl: question.ttl - 1,
@@ -238,7 +247,7 @@ fn wire_of(met: &Met<'_>, slot: &Slot, upstream: &UpstreamSlot, hop: &NextHopSlo
 fn only_the_last_may_wait(destinations: &mut [Destination]) {
     let waits = |one: &Candidate| {
         let wire = one.wire.as_ref();
-        wire.is_some_and(|wire| wire.destination_mac.is_none())
+        wire.is_some_and(Wire::waits_for_a_neighbour)
     };
     let (mut later_may, mut later_must) = (false, false);
     for destination in destinations.iter_mut().rev() {

@@ -105,11 +105,21 @@ pub struct Candidate {
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "docs/json.md says what each field is")]
 pub struct NextHop {
+    pub state: &'static str,
+    /// None: the upstream is this host itself.
+    #[serde(flatten)]
+    pub link: Option<Link>,
+}
+
+/// The link that it crosses.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "docs/json.md says what each field is")]
+pub struct Link {
     pub interface: String,
     pub neighbour: String,
     pub mac: String,
     pub source_mac: String,
-    pub state: &'static str,
     pub mtu: u32,
 }
 
@@ -119,10 +129,29 @@ pub struct NextHop {
 #[expect(missing_docs, reason = "docs/json.md says what each field is")]
 pub struct Wire {
     pub interface: String,
-    pub source_mac: String,
-    /// None: the kernel resolves the neighbour first.
-    pub destination_mac: Option<String>,
+    /// None: it does not leave, but enters this host once more on that interface.
+    #[serde(flatten)]
+    pub frame: Option<Frame>,
     pub source: String,
     pub destination: String,
     pub ttl: u8,
+}
+
+impl Wire {
+    /// Whether the kernel has to resolve the neighbour first.
+    #[must_use]
+    pub fn waits_for_a_neighbour(&self) -> bool {
+        let frame = self.frame.as_ref();
+        frame.is_some_and(|frame| frame.destination_mac.is_none())
+    }
+}
+
+/// The addresses of its frame.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "docs/json.md says what each field is")]
+pub struct Frame {
+    pub source_mac: String,
+    /// None: the kernel resolves the neighbour first.
+    pub destination_mac: Option<String>,
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Candidate, Destination, Explanation, Outcome, Verdict};
+use super::{Candidate, Destination, Explanation, NextHop, Outcome, Verdict};
 use crate::text::{list, paragraph};
 
 impl fmt::Display for Explanation {
@@ -148,16 +148,21 @@ fn upstream(formatter: &mut fmt::Formatter<'_>, first: &str, candidate: &Candida
     if let Some(why) = drop.and_then(advice) {
         paragraph(formatter, "  why:       ", why)?;
     }
-    if let Some(hop) = next_hop {
-        let mac = if hop.state == "resolved" {
-            &hop.mac
-        } else {
-            hop.state
+    if let Some(NextHop { state, link }) = next_hop {
+        let text = match link {
+            None => "this host itself".to_owned(),
+            Some(link) => {
+                let mac = if *state == "resolved" {
+                    &link.mac
+                } else {
+                    *state
+                };
+                format!(
+                    "{} ({mac}) on {}, MTU {}",
+                    link.neighbour, link.interface, link.mtu
+                )
+            }
         };
-        let text = format!(
-            "{} ({mac}) on {}, MTU {}",
-            hop.neighbour, hop.interface, hop.mtu
-        );
         paragraph(formatter, "  next hop:  ", &text)?;
     }
     let Some(wire) = wire else {
@@ -168,11 +173,15 @@ fn upstream(formatter: &mut fmt::Formatter<'_>, first: &str, candidate: &Candida
         wire.source, wire.destination, wire.ttl, wire.interface
     );
     paragraph(formatter, "  wire:      ", &text)?;
-    let macs = match &wire.destination_mac {
-        Some(mac) => format!("from {} to {mac}", wire.source_mac),
+    let Some(frame) = &wire.frame else {
+        let text = "none, it comes up the stack as if it had arrived on that interface";
+        return paragraph(formatter, "  frame:     ", text);
+    };
+    let macs = match &frame.destination_mac {
+        Some(mac) => format!("from {} to {mac}", frame.source_mac),
         None => format!(
             "from {}, once the kernel has resolved the neighbour",
-            wire.source_mac
+            frame.source_mac
         ),
     };
     paragraph(formatter, "  frame:     ", &macs)

@@ -164,8 +164,8 @@ fn only_the_last_destination_waits_for_a_neighbour() {
     let waits = ask(&[("move", &spec)], &hit("198.51.100.7:1"));
     let wire = waits.destinations[0].upstreams[0].wire.as_ref().unwrap();
     assert_eq!(
-        (waits.verdict, &wire.destination_mac),
-        (Verdict::Forward, &None)
+        (waits.verdict, wire.waits_for_a_neighbour()),
+        (Verdict::Forward, true)
     );
 
     let with = |options: &str| {

@@ -136,7 +136,7 @@ fn links_without_neighbours_are_always_resolved() {
 }
 
 #[test]
-fn where_no_copy_can_go() {
+fn what_needs_no_neighbour() {
     let mut facts = facts(LinkKind::Ethernet, None, None);
     assert_eq!(next_hop(ip("192.0.2.10"), &facts), NextHop::Unknown);
 
@@ -153,6 +153,7 @@ fn where_no_copy_can_go() {
         ),
     ]);
     assert_eq!(next_hop(ip("192.0.2.11"), &facts), NextHop::Local);
+    assert_eq!(NextHop::Local.slot(), Some(NextHopSlot::LOCAL));
     assert_eq!(next_hop(ip("192.0.2.12"), &facts), NextHop::NoRoute);
     assert_eq!(next_hop(ip("192.0.2.13"), &facts), NextHop::NoRoute);
 

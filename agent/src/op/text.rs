@@ -130,6 +130,9 @@ struct NextHop<'a>(&'a NextHopSlot);
 impl fmt::Display for NextHop<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(slot) = self;
+        if slot.is_local() {
+            return f.write_str("this host");
+        }
         let (neighbour, interface) = (address::to_ip(slot.neighbour), slot.interface);
         write!(f, "{neighbour} on interface {interface}, ")?;
         if slot.state == STATE_RESOLVED {

@@ -7,6 +7,7 @@ use udplb_abi::{
     address::mapped,
     forward::{Balance, Destination as DestinationSlot},
     listener::{ListenerKey, ListenerSlot, PortWord},
+    next_hop::STATE_RESOLVED,
 };
 
 use super::*;

@@ -61,7 +61,7 @@ impl Status {
 fn neighbours(forwards: &[Forward]) -> BTreeSet<(u32, std::net::IpAddr)> {
     let destinations = forwards.iter().flat_map(|forward| &forward.destinations);
     let upstreams = destinations.flat_map(|destination| &destination.upstreams);
-    let hops = upstreams.filter_map(|upstream| upstream.next_hop);
+    let hops = (upstreams.filter_map(|upstream| upstream.next_hop)).filter(|hop| !hop.is_local());
     hops.map(|hop| (hop.interface, address::to_ip(hop.neighbour)))
         .collect()
 }

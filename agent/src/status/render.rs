@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use super::{Attachment, Destination, Forward, NextHop, Occupant, Status, UpstreamStatus};
+use super::{Attachment, Destination, Forward, Link, NextHop, Occupant, Status, UpstreamStatus};
 use crate::text::{Table, list, paragraph};
 
 const NOTHING: &str = "-";
@@ -154,12 +154,15 @@ impl fmt::Display for Destination {
 
 /// The interface, and the router where one is next.
 fn next_hop(next_hop: &NextHop) -> String {
-    let NextHop {
+    let Some(link) = &next_hop.link else {
+        return "this host".to_owned();
+    };
+    let Link {
         interface,
         neighbour,
         is_gateway,
         ..
-    } = next_hop;
+    } = link;
     if *is_gateway {
         format!("{interface} {neighbour}")
     } else {
@@ -172,7 +175,8 @@ fn state(upstream: &UpstreamStatus) -> String {
     let Some(hop) = &upstream.next_hop else {
         return "no route".to_owned();
     };
-    let state = match &hop.entry {
+    let entry = hop.link.as_ref().and_then(|link| link.entry.as_ref());
+    let state = match entry {
         None => hop.state.to_owned(),
         Some(entry) if matches!(entry.state, "PERMANENT" | "NOARP") => entry.state.to_owned(),
         Some(entry) if upstream.reachable => {

@@ -50,6 +50,7 @@ pub(super) fn all(
     let directions: BTreeSet<_> = v4
         .filter_map(|one| {
             one.next_hop
+                .filter(|hop| !hop.is_local())
                 .map(|hop| direction(one, &hop, listening, names))
         })
         .collect();

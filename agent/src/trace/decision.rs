@@ -11,7 +11,7 @@ use udplb_abi::{
     address::{self, Address},
     counters::DropReason,
     forward::ACTION_FORWARD,
-    next_hop::STATE_RESOLVED,
+    next_hop::{STATE_LOCAL, STATE_RESOLVED},
     trace::{TraceEvent, TraceVerdict},
 };
 
@@ -54,7 +54,7 @@ pub struct Decision {
     pub copy: Option<Copy>,
 }
 
-/// The packet that left.
+/// The packet that left, or went up the stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "fields are the words that users read")]
@@ -62,7 +62,9 @@ pub struct Copy {
     pub source: SocketAddr,
     pub target: SocketAddr,
     pub interface: String,
-    /// Absent while the kernel was still asking for the neighbour.
+    /// `resolved`, `unresolved` while the kernel was still asking for the neighbour, or `local`: this host itself.
+    pub next_hop: &'static str,
+    /// Of the neighbour, where it was resolved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mac: Option<String>,
 }
@@ -104,7 +106,9 @@ impl Decision {
 
 impl Copy {
     fn new(event: &TraceEvent, names: &mut impl Named) -> Self {
+        let is_local = event.neighbour_state == STATE_LOCAL;
         let rewrite = Rewrite {
+            is_local,
             source_address: event.source_address,
             destination_address: event.destination_address,
             listener_source: event.listener_source,
@@ -116,7 +120,12 @@ impl Copy {
         Self {
             source: SocketAddr::new(from, source.port()),
             target,
-            interface: names.interface(event.egress),
+            interface: names.interface(if is_local {
+                event.interface
+            } else {
+                event.egress
+            }),
+            next_hop: text::next_hop_state(event.neighbour_state),
             mac: (event.neighbour_state == STATE_RESOLVED).then(|| mac(event.neighbour_mac)),
         }
     }
@@ -171,10 +180,15 @@ impl fmt::Display for Copy {
             source,
             target,
             interface,
+            next_hop,
             mac,
         } = self;
-        let mac = mac.as_deref().unwrap_or("a neighbour still asked for");
-        write!(formatter, " {source} > {target} {interface} to {mac}")
+        let to = match mac {
+            Some(mac) => mac,
+            None if *next_hop == "local" => "this host",
+            None => "a neighbour still asked for",
+        };
+        write!(formatter, " {source} > {target} {interface} to {to}")
     }
 }
 
@@ -256,6 +270,15 @@ mod tests {
             format!(
                 "{START}: sent 192.0.2.10:40000 > 203.0.113.5:514 eth1 to a neighbour still asked for"
             )
+        );
+        let local = TraceEvent {
+            neighbour_state: STATE_LOCAL,
+            egress: 0,
+            ..rewritten
+        };
+        assert_eq!(
+            line(&local),
+            format!("{START}: sent 198.51.100.7:40000 > 203.0.113.5:514 eth0 to this host")
         );
         let named = TraceEvent {
             source_address: ADDRESS_REWRITE,

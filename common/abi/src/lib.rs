@@ -38,7 +38,7 @@ pub mod trace;
 mod user;
 
 /// Version of the map layout. Pins live in a folder of this number, so that two layouts never mix.
-pub const LAYOUT: u32 = 1;
+pub const LAYOUT: u32 = 2;
 
 /// Slot number that names nothing, in every map: slot 0 is never used.
 pub const NONE: u32 = 0;

@@ -7,6 +7,9 @@ pub const STATE_UNRESOLVED: u8 = 0;
 /// `NextHopSlot::state`: `destination_mac` is good.
 pub const STATE_RESOLVED: u8 = 1;
 
+/// `NextHopSlot::state`: the upstream is this host itself; copies enter it once more where the packet did.
+pub const STATE_LOCAL: u8 = 2;
+
 /// A next hop. Immutable; equal next hops share a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(C, align(8))]
@@ -25,6 +28,31 @@ pub struct NextHopSlot {
     pub state: u8,
     /// Always zero.
     pub padding: [u8; 3],
+}
+
+impl NextHopSlot {
+    /// This host itself: no link to cross, so no neighbour and no MTU.
+    pub const LOCAL: Self = Self {
+        neighbour: [0; 16],
+        interface: 0,
+        mtu: u32::MAX,
+        destination_mac: [0; 6],
+        source_mac: [0; 6],
+        state: STATE_LOCAL,
+        padding: [0; 3],
+    };
+
+    /// Whether copies can be sent at once.
+    #[must_use]
+    pub const fn is_ready(&self) -> bool {
+        self.state != STATE_UNRESOLVED
+    }
+
+    /// Whether it is this host itself.
+    #[must_use]
+    pub const fn is_local(&self) -> bool {
+        self.state == STATE_LOCAL
+    }
 }
 
 const _: () = assert!(size_of::<NextHopSlot>() == 40);

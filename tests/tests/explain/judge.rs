@@ -114,7 +114,7 @@ impl Score {
                 self.count(format!("drop {reason}"));
             }
             let wires = upstreams.iter().filter_map(|one| one.wire.as_ref());
-            for _ in wires.filter(|wire| wire.destination_mac.is_none()) {
+            for _ in wires.filter(|wire| wire.waits_for_a_neighbour()) {
                 self.count("waits for a neighbour");
             }
         }
@@ -157,11 +157,11 @@ fn options(destination: &Destination) -> Vec<Option<Seen>> {
 
 /// What waits for a neighbour that does not exist never leaves.
 fn on_link(wire: &Wire) -> Option<Seen> {
-    let destination_mac = wire.destination_mac.clone()?;
+    let frame = wire.frame.clone()?;
     Some((
         wire.interface.clone(),
-        wire.source_mac.clone(),
-        destination_mac,
+        frame.source_mac,
+        frame.destination_mac?,
         wire.source.clone(),
         wire.destination.clone(),
         wire.ttl,

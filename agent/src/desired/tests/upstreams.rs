@@ -25,6 +25,38 @@ fn an_upstream_that_would_come_back_is_left_out() {
     assert_eq!(desired.notices.len(), 2);
 }
 
+/// With its destination kept, what goes to this host is for the listener that took it, on whatever port.
+#[test]
+fn a_kept_destination_on_this_host_goes_round() {
+    let mut facts = host();
+    let _ = facts.routes.insert(ip("203.0.113.1"), Route::Local);
+    let mut forward = spec("a/a");
+    forward.destinations[0].upstreams = vec![
+        upstream("192.0.2.10", Some(515)),
+        upstream("203.0.113.1", Some(515)),
+    ];
+    let left = |forward: &Spec| {
+        let desired = settle(std::slice::from_ref(forward), &facts);
+        let [v4, _] = &desired.forwards[0].treatment.destinations[0].upstreams;
+        v4.len()
+    };
+    assert_eq!(left(&forward), 2);
+    forward.destinations[0].options.destination_address = ADDRESS_PRESERVE;
+    assert_eq!(left(&forward), 0);
+}
+
+/// The kernel may take packets for more addresses than those of interfaces.
+#[test]
+fn a_listener_on_a_local_route_is_no_upstream() {
+    let mut facts = host();
+    let _ = facts.routes.insert(ip("203.0.113.1"), Route::Local);
+    let mut forward = spec("a/a");
+    forward.addresses = vec!["203.0.113.0/24".parse().unwrap()];
+    let desired = settle(&[forward], &facts);
+    let [v4, _] = &desired.forwards[0].treatment.destinations[0].upstreams;
+    assert_eq!(v4[..], []);
+}
+
 #[test]
 fn an_upstream_that_does_not_answer_leaves_the_balance_unless_none_is_left() {
     let mut facts = host();

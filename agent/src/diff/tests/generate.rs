@@ -131,6 +131,9 @@ pub(super) fn assemble(mut desired: Desired) -> Desired {
 }
 
 fn next_hop(text: &str, variant: u8) -> (Address, NextHopSlot) {
+    if variant == 1 {
+        return (parse(text), NextHopSlot::LOCAL);
+    }
     let slot = NextHopSlot {
         neighbour: parse("192.0.2.1"),
         interface: 2,

@@ -27,7 +27,8 @@ pub struct Destination {
     #[serde(default)]
     pub strategy: Strategy,
     /// sourceAddress of what is sent: Preserve keeps the sender's, Rewrite sets the address that the
-    /// packet was sent to.
+    /// packet was sent to. What goes to an address of the node itself keeps the sender's in any case: the
+    /// node's stack drops packets from outside that bear an address of its own.
     #[serde(default = "preserve")]
     pub source_address: AddressHandling,
     /// destinationAddress of what is sent: Rewrite sets the upstream's, Preserve changes the next
@@ -148,7 +149,7 @@ pub struct RateLimit {
     ),
 ])))]
 pub struct Upstream {
-    /// address of the upstream.
+    /// address of the upstream. An address of the node itself is one, where no forward listens on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<UpstreamAddress>,
     /// hostname is a DNS name; each of its addresses is an upstream, resolved again as the TTL runs out.
