@@ -59,8 +59,8 @@ pub(crate) trait Headers: Copy {
     fn set_source(&mut self, address: &Words);
     /// Sets the destination address.
     fn set_destination(&mut self, address: &Words);
-    /// Sets both link-layer addresses, the destination first.
-    fn set_link(&mut self, addresses: &[u16; 6]);
+    /// Sets both link-layer addresses, the destination first; `keeps` 1: leaves them, and `addresses` are all zero.
+    fn set_link(&mut self, addresses: &[u16; 6], keeps: u32);
     /// Sum of both addresses: what changes of the pseudo header.
     fn pseudo_header(&self) -> u32;
     /// The 16-bit word that holds TTL or hop limit.
@@ -100,6 +100,15 @@ pub(crate) struct V6 {
 struct Ethernet {
     addresses: [u16; 6],
     kind: u16,
+}
+
+impl Ethernet {
+    #[inline(always)]
+    fn set(&mut self, addresses: &[u16; 6], keeps: u32) {
+        for (own, new) in self.addresses.iter_mut().zip(addresses) {
+            *own = *own * keeps as u16 + new;
+        }
+    }
 }
 
 const ROOM: usize = 2;
@@ -151,8 +160,8 @@ impl Headers for V4 {
     }
 
     #[inline(always)]
-    fn set_link(&mut self, addresses: &[u16; 6]) {
-        self.ethernet.addresses = *addresses;
+    fn set_link(&mut self, addresses: &[u16; 6], keeps: u32) {
+        self.ethernet.set(addresses, keeps);
     }
 
     #[inline(always)]
@@ -211,8 +220,8 @@ impl Headers for V6 {
     }
 
     #[inline(always)]
-    fn set_link(&mut self, addresses: &[u16; 6]) {
-        self.ethernet.addresses = *addresses;
+    fn set_link(&mut self, addresses: &[u16; 6], keeps: u32) {
+        self.ethernet.set(addresses, keeps);
     }
 
     #[inline(always)]

@@ -6,7 +6,7 @@ use aya_ebpf::bindings::{bpf_redir_neigh, bpf_redir_neigh__bindgen_ty_1};
 use udplb_abi::{
     counters::DropReason,
     forward::{ACTION_FORWARD, ADDRESS_REWRITE, Destination, UpstreamSlot},
-    next_hop::NextHopSlot,
+    next_hop::{NextHopSlot, STATE_LOCAL},
 };
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     plan::{LAST, Plan, count_unsent, each},
     rewrite::{Summed, rewrite},
     select::Outcome,
-    skb::{self, Refused, Skb},
+    skb::{self, Gate, Refused, Skb},
     slots, stats, trace,
     work::Work,
 };
@@ -107,7 +107,7 @@ fn to_destination<H: Headers>(
     let sent = if is_last {
         way.redirect(work.skb)
     } else {
-        way.send_copy(work.skb)
+        work.skb.send_copy(way.gate(work.skb))
     };
     if sent.is_err() {
         return drop(DropReason::SendFailed);
@@ -121,9 +121,9 @@ fn to_destination<H: Headers>(
 fn address<H: Headers>(work: &Work, headers: &mut H, destination: &Destination, way: &Way) -> u16 {
     let mut port = work.destination_port;
     headers.spend_hop();
-    let is_local = way.next_hop.is_local();
+    let up = way.goes_up();
     // The stack takes a packet from outside that bears an own address for a forged one.
-    if destination.source_address == ADDRESS_REWRITE && !is_local {
+    if u32::from(destination.source_address ^ ADDRESS_REWRITE) | up == 0 {
         let source = slots::listener_source(work.listener);
         if *source == NO_ADDRESS {
             headers.set_source(&headers.destination());
@@ -138,10 +138,7 @@ fn address<H: Headers>(work: &Work, headers: &mut H, destination: &Destination, 
             port = upstream;
         }
     }
-    // The frame is for this host as it is.
-    if !is_local {
-        headers.set_link(slots::link_addresses(way.next_hop));
-    }
+    headers.set_link(slots::link_addresses(way.next_hop), up);
     port
 }
 
@@ -156,25 +153,29 @@ impl Way {
         Some(Self { upstream, next_hop })
     }
 
-    /// Sends a copy. One for this host itself enters where the packet did, as if it had come from there: the same
-    /// filters judge it, a firewall's and that of reverse paths. No listener of ours takes it: the planner sees to that.
+    /// 1 where the upstream is this host itself, otherwise 0. A number, because the verifier would walk all that
+    /// follows a branch twice, for each destination.
     #[inline(always)]
-    fn send_copy(&self, skb: Skb) -> Result<(), Refused> {
-        if self.next_hop.is_local() {
-            return skb.copy_up();
-        }
-        skb.send_copy(self.next_hop.interface)
+    fn goes_up(&self) -> u32 {
+        u32::from(self.next_hop.state) / u32::from(STATE_LOCAL)
     }
 
-    /// Same with the packet itself, once the program has ended.
+    /// Where copies go out, or in: those for this host itself enter where the packet did, as if they had come from
+    /// there. The same filters judge them, a firewall's and that of reverse paths. No listener of ours takes them: the
+    /// planner sees to that.
+    #[inline(always)]
+    fn gate(&self, skb: Skb) -> Gate {
+        let up = self.goes_up();
+        // The interface of a next hop that is this host itself is 0.
+        let interface = self.next_hop.interface + up * skb.interface();
+        Gate { interface, up }
+    }
+
     #[inline(always)]
     fn redirect(&self, skb: Skb) -> Result<(), Refused> {
         let interface = self.next_hop.interface;
-        if self.next_hop.is_local() {
-            return skb::redirect_up(skb.interface());
-        }
         if self.next_hop.is_ready() {
-            return skb::redirect(interface);
+            return skb::redirect(self.gate(skb));
         }
         skb::redirect_to_neighbour(interface, neighbour(slots::neighbour(self.next_hop)))
     }

@@ -16,7 +16,16 @@ const PACKET_BROADCAST: u32 = 1;
 const PACKET_MULTICAST: u32 = 2;
 const PACKET_OTHERHOST: u32 = 3;
 
-const INGRESS: u64 = BPF_F_INGRESS as u64;
+/// Where something is sent.
+#[derive(Clone, Copy)]
+pub(crate) struct Gate {
+    /// Index of the interface.
+    pub(crate) interface: u32,
+    /// 0: out of it; 1: in, as if it had arrived there.
+    pub(crate) up: u32,
+}
+
+const _: () = assert!(BPF_F_INGRESS == 1);
 
 /// The kernel refused.
 #[derive(Clone, Copy)]
@@ -231,21 +240,14 @@ impl Skb {
         accepted(unsafe { bpf_skb_vlan_push(self.raw, tag.protocol(), tag.control()) })
     }
 
-    /// Sends a copy out of an interface.
+    /// Sends a copy out of an interface, or has it arrive there.
     ///
     /// The helper's result is 0, an errno, or a positive drop code of the egress path: only 0 is
     /// success. It unshares the headers of the original, so that writing them again cannot fail.
     #[inline(always)]
-    pub(crate) fn send_copy(self, interface: u32) -> Result<(), Refused> {
+    pub(crate) fn send_copy(self, Gate { interface, up }: Gate) -> Result<(), Refused> {
         // SAFETY: the context is valid.
-        accepted(unsafe { bpf_clone_redirect(self.raw, interface, 0) })
-    }
-
-    /// Has a copy arrive on the packet's own interface. See [`Self::send_copy`] for the result.
-    #[inline(always)]
-    pub(crate) fn copy_up(self) -> Result<(), Refused> {
-        // SAFETY: the context is valid.
-        accepted(unsafe { bpf_clone_redirect(self.raw, self.interface(), INGRESS) })
+        accepted(unsafe { bpf_clone_redirect(self.raw, interface, u64::from(up)) })
     }
 }
 
@@ -259,23 +261,15 @@ const fn redirected(verdict: i64) -> Result<(), Refused> {
     }
 }
 
-/// Sends the packet itself out of an interface, once the program has ended.
+/// Sends the packet itself out of an interface, or has it arrive there, once the program has ended.
 #[inline(always)]
-pub(crate) fn redirect(interface: u32) -> Result<(), Refused> {
+pub(crate) fn redirect(Gate { interface, up }: Gate) -> Result<(), Refused> {
     // SAFETY: takes plain numbers.
-    let verdict = unsafe { bpf_redirect(interface, 0) };
+    let verdict = unsafe { bpf_redirect(interface, u64::from(up)) };
     redirected(verdict)
 }
 
-/// Has the packet itself arrive on an interface, once the program has ended.
-#[inline(always)]
-pub(crate) fn redirect_up(interface: u32) -> Result<(), Refused> {
-    // SAFETY: takes plain numbers.
-    let verdict = unsafe { bpf_redirect(interface, INGRESS) };
-    redirected(verdict)
-}
-
-/// [`redirect`], but has the kernel find the neighbour's link-layer address; packets wait in the
+/// Sends it out of an interface, but has the kernel find the neighbour's link-layer address; packets wait in the
 /// neighbour's queue meanwhile (about 100 of them).
 #[inline(always)]
 pub(crate) fn redirect_to_neighbour(
