@@ -10,7 +10,12 @@ mod status;
 mod top;
 mod trace;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    io::{self, Write as _},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
@@ -79,9 +84,21 @@ enum Output {
     Json,
 }
 
+/// Carries out what the process's command line says.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Cli::parse().execute() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Where nobody can read it, the exit code has to do.
+            let _written = writeln!(io::stderr(), "udplb-agent: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 impl Cli {
-    /// Carries out the command.
-    pub fn execute(self) -> anyhow::Result<()> {
+    fn execute(self) -> anyhow::Result<()> {
         match self.command.unwrap_or(Command::Run(self.run)) {
             Command::Run(run) => run.execute(),
             Command::Node(node) => node.execute(),

@@ -10,6 +10,7 @@
 //! | the frames that tc lets go, also those that no stack takes | [`capture::Capture::hook`] |
 //! | that frames of any shape go in | [`packet`] and [`traffic::send`] |
 //! | that no datagram of a flow is lost, doubled or out of order | [`traffic::Stream`], [`traffic::Receiver`] |
+//! | that a defect of the datapath is noticed | [`mutants`] |
 //! | what the program says about single frames, and how large it is | [`test_run`] |
 //! | counters | [`scrape`] |
 //! | that a case gives exactly these frames and counters | [`rows`] |
@@ -33,6 +34,7 @@ pub mod demo;
 pub mod foreign;
 pub mod lab;
 pub mod manifests;
+pub mod mutants;
 pub mod name_server;
 pub mod operator;
 pub mod packet;

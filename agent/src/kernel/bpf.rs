@@ -21,7 +21,7 @@ pub use hook::{Hook, HookChoice, HookError};
 pub use maps::{Maps, OpenError};
 pub use ops::{MapOpError, grace};
 pub use pins::{PinDirectory, PinError, PinState};
-pub use program::{LoadError, Program};
+pub use program::{LoadError, Program, load_instead};
 pub use read::ReadError;
 pub use records::{Records, RecordsError};
 pub use trace::{Session, TraceError, monotonic};

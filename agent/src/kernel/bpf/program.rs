@@ -1,6 +1,9 @@
 //! Loads the program and creates or adopts its maps. **IO**
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader, include_bytes_aligned,
@@ -19,6 +22,19 @@ use crate::tables::capacity::Capacity;
 
 /// The program as `build.rs` compiled it.
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/udplb"));
+
+/// What is loaded in its place, where somebody said so.
+static OTHER: OnceLock<Vec<u8>> = OnceLock::new();
+
+/// Has this process load another program than its own. For those who test how that behaves: `examples/other_program.rs`.
+pub fn load_instead(object: Vec<u8>) {
+    // Whoever comes second changes nothing: a process has one program.
+    let _first = OTHER.set(object);
+}
+
+fn object() -> &'static [u8] {
+    OTHER.get().map_or(OBJECT, Vec::as_slice)
+}
 
 /// Name of the classifier for interfaces with Ethernet frames.
 const ETHERNET: &str = "udplb_ethernet";
@@ -86,7 +102,7 @@ impl Program {
     }
 
     fn load_below(maps: &Path, capacity: &Capacity) -> Result<Self, LoadError> {
-        if OBJECT.is_empty() {
+        if object().is_empty() {
             return Err(LoadError::NoProgram);
         }
         let sizes = sizes(capacity);
@@ -99,7 +115,7 @@ impl Program {
                 .map_pin_path(name, pin);
         }
         let mut object = loader
-            .load(OBJECT)
+            .load(object())
             .map_err(|error| not_adopted(maps, error))?;
         classifier(&mut object)?.load().map_err(refused)?;
         Ok(Self { object })
@@ -108,12 +124,12 @@ impl Program {
     /// Loads the program without pinning or keeping anything, and compares its maps with those that are
     /// pinned below a pin directory.
     pub fn try_out(pin_directory: &Path) -> Result<(), LoadError> {
-        if OBJECT.is_empty() {
+        if object().is_empty() {
             return Err(LoadError::NoProgram);
         }
         let maps = maps_of(pin_directory);
         let mut object = EbpfLoader::new()
-            .load(OBJECT)
+            .load(object())
             .map_err(|error| not_adopted(&maps, error))?;
         for (name, map) in object.maps() {
             let pin = maps.join(pins::name(name));

@@ -1,0 +1,101 @@
+//! A copy of the sources in which defects are made, and the program built from it. IO.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::{Mutant, edit};
+
+/// What the build of the program reads: its workspace.
+const SOURCES: [&str; 9] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "rust-toolchain.toml",
+    "agent",
+    "agent-ebpf",
+    "common",
+    "deploy",
+    "operator",
+    "tests",
+];
+
+/// The root of the repository.
+pub(super) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+pub(super) struct Scratch {
+    /// The copy.
+    sources: PathBuf,
+    /// What the build leaves: kept between runs, so that only the program is built each time.
+    output: PathBuf,
+    /// The build script of the agent.
+    script: PathBuf,
+}
+
+impl Scratch {
+    /// Copies the sources anew.
+    pub(super) fn copy(script: &Path) -> Self {
+        let folder = root().join("target/mutants");
+        let (sources, output) = (folder.join("sources"), folder.join("output"));
+        drop(fs::remove_dir_all(&sources));
+        fs::create_dir_all(&output).unwrap();
+        for name in SOURCES {
+            copy(&root().join(name), &sources.join(name));
+        }
+        Self {
+            sources,
+            output,
+            script: script.to_owned(),
+        }
+    }
+
+    /// Builds the program as the agent's build does; the error is what the compiler says.
+    pub(super) fn build(&self) -> Result<PathBuf, String> {
+        let output = Command::new(&self.script)
+            .current_dir(self.sources.join("agent"))
+            // What cargo tells a build script.
+            .env("OUT_DIR", &self.output)
+            .env(
+                "CARGO_CFG_TARGET_ENDIAN",
+                if cfg!(target_endian = "big") {
+                    "big"
+                } else {
+                    "little"
+                },
+            )
+            .env("CARGO_CFG_TARGET_ARCH", std::env::consts::ARCH)
+            .output()
+            .expect("the agent's build script does not run");
+        if output.status.success() {
+            return Ok(self.output.join("udplb"));
+        }
+        Err(String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr))
+    }
+
+    /// The same with a defect, which is gone from the copy afterwards.
+    pub(super) fn build_with(&self, mutant: &Mutant) -> Result<PathBuf, String> {
+        let file = self.sources.join(mutant.file);
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, edit::apply(&text, mutant)?).unwrap();
+        let program = self.build();
+        fs::write(&file, text).unwrap();
+        program
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    if from.is_dir() {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            copy(&entry.path(), &to.join(entry.file_name()));
+        }
+    } else {
+        let _: u64 =
+            fs::copy(from, to).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
+    }
+}
