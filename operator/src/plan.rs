@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use udplb_api::ForwardReference;
 use udplb_plan::{
-    ClusterPlan, ForwardKey, NodeLabels, Rejection, cluster, cluster::MAX_FORWARDS_ON_NODE,
+    ClusterPlan, ForwardKey, Node, Nodes, Rejection, cluster, cluster::MAX_FORWARDS_ON_NODE,
 };
 
-use crate::world::World;
+use crate::world::{World, facts::NodeFacts};
 
 /// Plans the cluster.
 #[must_use]
@@ -30,11 +30,15 @@ pub fn of(world: &World) -> ClusterPlan {
             }
         }
     }
-    let nodes = world.nodes.iter();
-    let labels: NodeLabels = nodes
-        .map(|(name, node)| (name.clone(), node.labels.clone()))
-        .collect();
-    let mut plan = cluster(readable, &labels, MAX_FORWARDS_ON_NODE);
+    let known = |(name, node): (&String, &NodeFacts)| {
+        let node = Node {
+            labels: node.labels.clone(),
+            addresses: node.addresses.clone(),
+        };
+        (name.clone(), node)
+    };
+    let nodes: Nodes = world.nodes.iter().map(known).collect();
+    let mut plan = cluster(readable, &nodes, MAX_FORWARDS_ON_NODE);
     plan.rejected.extend(refused);
     keep_what_became_invalid(&mut plan, world);
     plan

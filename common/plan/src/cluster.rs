@@ -1,11 +1,15 @@
 //! The plan for many nodes: who runs, and where. Pure.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use udplb_api::{ForwardReference, UdpForward, udp_forward::selector::LabelSelector};
 
 use crate::{
     conflict::{self, AcceptedForward, Settled},
+    cycles::{Cycles, Hosts, meet},
     types::{ForwardKey, Rejection, Seniority},
     validate::{self, ValidatedForward},
 };
@@ -13,8 +17,17 @@ use crate::{
 /// How many forwards a node runs.
 pub const MAX_FORWARDS_ON_NODE: usize = 1_000;
 
-/// The labels of each node by its name.
-pub type NodeLabels = BTreeMap<String, BTreeMap<String, String>>;
+/// What is known of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Node {
+    /// What selectors choose it by.
+    pub labels: BTreeMap<String, String>,
+    /// Addresses that it has; it may have more.
+    pub addresses: BTreeSet<IpAddr>,
+}
+
+/// The nodes by their names.
+pub type Nodes = BTreeMap<String, Node>;
 
 /// What a cluster runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,7 +53,7 @@ pub struct Placed {
 #[must_use]
 pub fn cluster<'a>(
     forwards: impl IntoIterator<Item = &'a UdpForward>,
-    labels: &NodeLabels,
+    nodes: &Nodes,
     limit: usize,
 ) -> ClusterPlan {
     let mut plan = ClusterPlan::default();
@@ -51,15 +64,20 @@ pub fn cluster<'a>(
             Err(rejection) => drop(plan.rejected.insert(ForwardKey::of(forward), rejection)),
         }
     }
-    let selection = Selection::of(&valid, labels);
+    let selection = Selection::of(&valid, nodes);
     let Settled { accepted, rejected } = conflict::settle(valid, |a, b| {
         meet(selection.nodes_of(a), selection.nodes_of(b))
     });
     plan.rejected.extend(rejected);
 
-    let names: Vec<&String> = labels.keys().collect();
+    let hosts = Hosts {
+        addresses: nodes.values().map(|node| &node.addresses).collect(),
+        of: &|forward| selection.nodes_of(forward),
+    };
+    let mut cycles = Cycles::of(&accepted, &hosts);
+    let names: Vec<&String> = nodes.keys().collect();
     let mut references: Vec<Vec<ForwardReference>> = vec![Vec::new(); names.len()];
-    for forward in accepted {
+    for (index, forward) in accepted.iter().enumerate() {
         let chosen = selection.nodes_of(forward.forward());
         let key = forward.forward().key().clone();
         // It runs on all of its nodes or on none: half a forward is what nobody asked for.
@@ -70,10 +88,15 @@ pub fn cluster<'a>(
                 .insert(key, Rejection::NodeFull { node, limit });
             continue;
         }
+        if let Err(rejection) = cycles.admit(index) {
+            let _ = plan.rejected.insert(key, rejection);
+            continue;
+        }
         for &node in chosen {
             references[node].push(forward.forward().reference());
         }
         let nodes = chosen.iter().map(|&node| names[node].clone()).collect();
+        let forward = forward.clone();
         let _ = plan.accepted.insert(key, Placed { forward, nodes });
     }
     plan.nodes = names.into_iter().cloned().zip(references).collect();
@@ -87,7 +110,7 @@ struct Selection {
 }
 
 impl Selection {
-    fn of(forwards: &[ValidatedForward], labels: &NodeLabels) -> Self {
+    fn of(forwards: &[ValidatedForward], all: &Nodes) -> Self {
         let mut by_selector = BTreeMap::new();
         for selector in forwards.iter().map(|forward| &forward.node_selector) {
             if by_selector.contains_key(selector) {
@@ -95,8 +118,10 @@ impl Selection {
             }
             let is_chosen =
                 |of: &BTreeMap<_, _>| selector.as_ref().is_none_or(|wants| wants.matches(of));
-            let nodes = labels.values().enumerate();
-            let chosen = nodes.filter(|(_, of)| is_chosen(of)).map(|(node, _)| node);
+            let nodes = all.values().enumerate();
+            let chosen = nodes
+                .filter(|(_, of)| is_chosen(&of.labels))
+                .map(|(node, _)| node);
             let _ = by_selector.insert(selector.clone(), chosen.collect());
         }
         Self { by_selector }
@@ -107,10 +132,4 @@ impl Selection {
             .get(&forward.node_selector)
             .map_or(&[], Vec::as_slice)
     }
-}
-
-/// Whether two sorted lists share an item.
-fn meet(a: &[usize], b: &[usize]) -> bool {
-    let (few, many) = if a.len() < b.len() { (a, b) } else { (b, a) };
-    few.iter().any(|node| many.binary_search(node).is_ok())
 }

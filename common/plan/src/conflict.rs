@@ -4,12 +4,13 @@
 //! as written: a glob or an omission overlaps everything. Nested prefixes do not overlap, because the
 //! more specific one wins for each packet; an omission stands for single unicast addresses.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::collections::BTreeMap;
 
 use ipnet::IpNet;
 use udplb_api::udp_forward::{matching::PortRange, text::InterfacePattern};
 
 use crate::{
+    listeners::{Listener, Listeners, is_unicast_host},
     types::{ForwardKey, Rejection},
     validate::ValidatedForward,
 };
@@ -163,38 +164,6 @@ impl Taken {
     }
 }
 
-/// What one entry of an accepted forward listens on.
-#[derive(Clone, Copy)]
-struct Listener {
-    ports: PortRange,
-    address: Option<IpNet>,
-    /// Place of the forward, the oldest first.
-    index: usize,
-}
-
-#[derive(Default)]
-struct Listeners {
-    by_first_port: BTreeMap<u16, Vec<Listener>>,
-    /// Most ports after the first that an entry has.
-    widest: u16,
-}
-
-impl Listeners {
-    fn add(&mut self, listener: Listener) {
-        let PortRange { port, .. } = listener.ports;
-        self.widest = self.widest.max(listener.ports.last() - port);
-        self.by_first_port.entry(port).or_default().push(listener);
-    }
-
-    fn overlapping(&self, ports: PortRange) -> impl Iterator<Item = &Listener> {
-        let lowest = ports.first().saturating_sub(self.widest);
-        self.by_first_port
-            .range(lowest..=ports.last())
-            .flat_map(|(_, listeners)| listeners)
-            .filter(move |listener| listener.ports.overlaps(ports))
-    }
-}
-
 /// The ports in both of two ranges that overlap.
 fn common(a: PortRange, b: PortRange) -> PortRange {
     let (first, last) = (a.first().max(b.first()), a.last().min(b.last()));
@@ -202,14 +171,4 @@ fn common(a: PortRange, b: PortRange) -> PortRange {
         port: first,
         end_port: (last > first).then_some(last),
     }
-}
-
-/// Whether a node can have this as an address of its own. A subnet's broadcast address cannot be told
-/// from a host's.
-fn is_unicast_host(prefix: IpNet) -> bool {
-    let unicast = match prefix.addr() {
-        IpAddr::V4(v4) => !v4.is_multicast() && !v4.is_broadcast(),
-        IpAddr::V6(v6) => !v6.is_multicast(),
-    };
-    unicast && prefix.prefix_len() == prefix.max_prefix_len()
 }

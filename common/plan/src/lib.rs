@@ -2,7 +2,7 @@
 //! the standalone agent one.
 //!
 //! ```text
-//! UdpForward ─validate─▶ ValidatedForward ─conflict─▶ AcceptedForward ─resolve─▶ ResolvedForward
+//! UdpForward ─validate─▶ ValidatedForward ─conflict, cycles─▶ AcceptedForward ─resolve─▶ ResolvedForward
 //!                                                            └──node, cluster──▶ NodeForwardConfig
 //! ResolvedUpstreams ─balance─▶ table of upstream indexes
 //! ```
@@ -13,13 +13,15 @@
 pub mod balance;
 pub mod cluster;
 pub mod conflict;
+mod cycles;
+mod listeners;
 pub mod node;
 pub mod resolve;
 pub mod standalone;
 pub mod types;
 pub mod validate;
 
-pub use cluster::{ClusterPlan, NodeLabels, Placed, cluster};
+pub use cluster::{ClusterPlan, Node, Nodes, Placed, cluster};
 pub use conflict::AcceptedForward;
 pub use resolve::{Answers, HostAnswer, Resolution, ServiceAnswer, ServiceKey};
 pub use standalone::{Standalone, standalone};

@@ -8,6 +8,7 @@ use udplb_api::{
 
 use crate::{
     conflict::{self, AcceptedForward},
+    cycles::{Cycles, Hosts},
     node,
     resolve::{self, Answers},
     types::{ForwardKey, Notice, Rejection, Seniority, Verdict},
@@ -48,10 +49,24 @@ pub fn standalone(forwards: &[UdpForward], node_name: &str, answers: &Answers) -
     }
     let settled = conflict::settle(valid, |_, _| true);
     rejected.extend(settled.rejected);
+    // Who has which address, nobody knows here.
+    let unknown = BTreeSet::new();
+    let hosts = Hosts {
+        addresses: vec![&unknown],
+        of: &|_| &[0],
+    };
+    let mut cycles = Cycles::of(&settled.accepted, &hosts);
+    let mut accepted = Vec::new();
+    for (index, forward) in settled.accepted.iter().enumerate() {
+        match cycles.admit(index) {
+            Ok(()) => accepted.push(forward),
+            Err(rejection) => drop(rejected.insert(forward.forward().key().clone(), rejection)),
+        }
+    }
     let node::NodePlan {
         config,
         rejected: beyond,
-    } = node::plan(node_name, &settled.accepted, MAX_FORWARDS_IN_FILE);
+    } = node::plan(node_name, accepted.iter().copied(), MAX_FORWARDS_IN_FILE);
     rejected.extend(beyond);
 
     let mut verdicts: Vec<Verdict> = rejected
@@ -64,7 +79,7 @@ pub fn standalone(forwards: &[UdpForward], node_name: &str, answers: &Answers) -
         .collect();
     let mut resolved = BTreeMap::new();
     let mut hostnames = BTreeSet::new();
-    for accepted in settled.accepted.iter().take(MAX_FORWARDS_IN_FILE) {
+    for accepted in accepted.into_iter().take(MAX_FORWARDS_IN_FILE) {
         let key = accepted.forward().key().clone();
         hostnames.extend(accepted.forward().hostnames().map(str::to_owned));
         let mut resolution = resolve::forward(accepted, answers, REVISION);

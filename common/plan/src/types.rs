@@ -72,6 +72,14 @@ pub enum Rejection {
         /// What both would take.
         listener: String,
     },
+    /// Its copies would come back to it.
+    #[error("{}", forwarding_loop(upstream, way))]
+    ForwardingLoop {
+        /// The upstream that they leave by, with its destination.
+        upstream: String,
+        /// The forwards that would hand them on, in this order; none: it would take them itself.
+        way: Vec<ForwardKey>,
+    },
     /// Forwards may not be in its namespace.
     #[error(
         "forwards may not be in namespace {namespace}: move it, or have the cluster's operator choose the namespace with --namespace-selector"
@@ -98,6 +106,26 @@ fn conflict(winner: &impl fmt::Display, listener: &str) -> String {
     )
 }
 
+/// Forwards of a circle that are named.
+const NAMED: usize = 3;
+
+fn forwarding_loop(upstream: &str, way: &[ForwardKey]) -> String {
+    if way.is_empty() {
+        return format!(
+            "copies for {upstream} come back to this forward: write another address or port, or choose other nodes with nodeSelector"
+        );
+    }
+    let names: Vec<String> = way.iter().take(NAMED).map(ForwardKey::to_string).collect();
+    let more = match way.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "copies for {upstream} come back: change it, or what one of these listens on or sends to: {}{more}",
+        names.join(", ")
+    )
+}
+
 impl Rejection {
     /// In words that say where another forward is, as far as that is known: its line in a file.
     #[must_use]
@@ -118,6 +146,7 @@ impl Rejection {
             Self::InvalidSpec { .. } => Reason::InvalidSpec,
             Self::ListenerConflict { .. } => Reason::ListenerConflict,
             Self::NodeFull { .. } => Reason::NodeFull,
+            Self::ForwardingLoop { .. } => Reason::ForwardingLoop,
             Self::NamespaceNotAllowed { .. } => Reason::NamespaceNotAllowed,
         }
     }

@@ -7,6 +7,8 @@ mod cluster;
 mod common;
 #[path = "plan/conflict.rs"]
 mod conflict;
+#[path = "plan/cycles.rs"]
+mod cycles;
 #[path = "plan/node.rs"]
 mod node;
 #[path = "plan/resolve.rs"]

@@ -1,6 +1,9 @@
 //! What matters of objects that others write: nodes, pods, services. Pure.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use k8s_openapi::{
     api::{
@@ -26,6 +29,8 @@ pub struct NodeFacts {
     pub uid: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// Its addresses, as its kubelet reports them.
+    pub addresses: BTreeSet<IpAddr>,
     /// Which start of the machine this is.
     pub boot_id: String,
     /// Whether its kubelet reports.
@@ -40,6 +45,12 @@ impl From<&Node> for NodeFacts {
         Self {
             uid: node.metadata.uid.clone().unwrap_or_default(),
             labels: node.metadata.labels.clone().unwrap_or_default(),
+            addresses: status
+                .and_then(|status| status.addresses.as_ref())
+                .into_iter()
+                .flatten()
+                .filter_map(|address| address.address.parse().ok())
+                .collect(),
             boot_id: info.map(|info| info.boot_id.clone()).unwrap_or_default(),
             is_ready: conditions
                 .into_iter()

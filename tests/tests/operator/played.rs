@@ -97,6 +97,13 @@ impl Cluster {
         self.patch_node(name, status).await;
     }
 
+    /// The address that its kubelet reports.
+    pub(crate) async fn set_address(&self, name: &str, address: &str) {
+        let addresses = json!([{ "type": "InternalIP", "address": address }]);
+        self.patch_node(name, json!({ "status": { "addresses": addresses } }))
+            .await;
+    }
+
     /// Starts the machine, again perhaps.
     pub(crate) async fn reboot(&self, name: &str, boot: &str) {
         let status = json!({ "status": {

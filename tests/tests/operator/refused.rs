@@ -92,3 +92,44 @@ async fn only_chosen_namespaces_may_hold_forwards() {
         cluster.told("a", told).await;
     }
 }
+
+/// What one node sends to the other comes back there, to the same forward or to one that sends it back. A label that
+/// keeps the nodes apart ends it, and so does an address that was not a node's.
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_that_would_come_back_are_refused() {
+    let cluster = Cluster::start("loops").await;
+    for (name, role, address) in [("a", "edge", "192.0.2.1"), ("b", "hub", "192.0.2.2")] {
+        cluster.node(name, &json!({ "role": role })).await;
+        cluster.set_address(name, address).await;
+    }
+    let _operator = cluster.operator("operator-0", &[]);
+    let to = |address: &str, role: &str| {
+        let mut spec = clone_of(514, &json!({ "address": address }));
+        spec["nodeSelector"] = json!({ "matchLabels": { "role": role } });
+        spec
+    };
+    drop(cluster.apply("up", &to("192.0.2.2", "edge")).await);
+    cluster.told("a", &["up"]).await;
+    drop(cluster.apply("down", &to("192.0.2.1", "hub")).await);
+    let message = "copies for upstream 192.0.2.1 of destination siem come back: change it, or what one of these \
+                   listens on or sends to: default/up";
+    let refused = ["False", "ForwardingLoop", message];
+    drop(cluster.says("down", "Accepted", refused).await);
+    cluster.told("b", &[]).await;
+    cluster.set_address("a", "192.0.2.9").await;
+    cluster.told("b", &["down"]).await;
+    cluster.set_address("a", "192.0.2.1").await;
+    drop(cluster.says("down", "Accepted", refused).await);
+    cluster.told("b", &[]).await;
+    cluster.told("a", &["up"]).await;
+
+    let everywhere = clone_of(515, &json!({ "address": "192.0.2.2" }));
+    drop(cluster.apply("alone", &everywhere).await);
+    let message = "copies for upstream 192.0.2.2 of destination siem come back to this forward: write another address \
+                   or port, or choose other nodes with nodeSelector";
+    drop(
+        cluster
+            .says("alone", "Accepted", ["False", "ForwardingLoop", message])
+            .await,
+    );
+}

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use udplb_api::UdpForward;
-use udplb_plan::{ClusterPlan, ForwardKey, NodeLabels, cluster};
+use udplb_plan::{ClusterPlan, ForwardKey, Node, Nodes, cluster};
 
 use crate::{common::forward, node::created};
 
@@ -17,8 +17,11 @@ fn on(role: Option<&str>, name: &str, port: u16, second: u8) -> UdpForward {
     created(forward(name, &ports, &more), &at)
 }
 
-fn nodes(roles: &[(&str, &str)]) -> NodeLabels {
-    let labels = |role: &str| [("role".to_owned(), role.to_owned())].into();
+fn nodes(roles: &[(&str, &str)]) -> Nodes {
+    let labels = |role: &str| Node {
+        labels: [("role".to_owned(), role.to_owned())].into(),
+        ..Node::default()
+    };
     let named = roles
         .iter()
         .map(|(name, role)| ((*name).to_owned(), labels(role)));

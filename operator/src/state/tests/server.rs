@@ -189,6 +189,7 @@ pub(super) fn node(name: &str, role: &str) -> [Change; 2] {
     let node = NodeFacts {
         uid: format!("uid-of-{name}"),
         labels: BTreeMap::from([("role".to_owned(), role.to_owned())]),
+        addresses: std::collections::BTreeSet::new(),
         boot_id: "boot".to_owned(),
         is_ready: true,
     };
