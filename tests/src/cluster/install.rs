@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
+
 use super::{Cluster, image};
 use crate::operator::NAMESPACE;
 
@@ -28,6 +31,18 @@ impl Cluster {
         drop(self.kubectl(&["apply", "--server-side", "-k", manifests], ""));
         let _agents = self.ready_pods(NAMESPACE, AGENTS, self.nodes.len()).await;
         let _operators = self.ready_pods(NAMESPACE, OPERATOR, OPERATORS).await;
+    }
+
+    /// What a command of the agent prints, run in its pod on a node as users do.
+    pub async fn agent(&self, node: &str, arguments: &[&str]) -> String {
+        let agents = self.ready_pods(NAMESPACE, AGENTS, self.nodes.len()).await;
+        let is_there = |pod: &&Pod| {
+            let spec = pod.spec.as_ref();
+            spec.and_then(|it| it.node_name.as_deref()) == Some(node)
+        };
+        let pod = agents.iter().find(is_there).unwrap().name_any();
+        let exec = ["exec", "-n", NAMESPACE, &pod, "--", "/udplb-agent"];
+        self.kubectl(&[&exec, arguments].concat(), "")
     }
 
     /// What the product's pods have written, for the message of a test that fails.

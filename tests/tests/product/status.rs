@@ -87,7 +87,7 @@ async fn interface(stage: &Stage) {
             stage
                 .cluster
                 .node(node)
-                .run("ip link add eth9 up type dummy"),
+                .run("ip link add eth9 up type veth peer name eth9-end"),
         );
     }
     let upstream = json!({ "address": stage.cluster.address_of("upstream"), "port": 5514 });
@@ -113,7 +113,7 @@ async fn interface(stage: &Stage) {
         stage
             .cluster
             .node(NODES[2])
-            .run("ip link add eth9 up type dummy"),
+            .run("ip link add eth9 up type veth peer name eth9-end"),
     );
     stage.ready("absent", 3).await;
     stage.delete("absent").await;

@@ -11,6 +11,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 use udplb_api::UdpForward;
+use udplb_tests::wait::Deadline;
 
 use crate::{
     packets::{Sender, Upstream},
@@ -249,7 +250,7 @@ async fn label(stage: &Stage) {
         vec![last - start],
     );
     stage.ready("labelled", 1).await;
-    nothing_is_left(stage, NODES[1]);
+    nothing_is_left(stage, NODES[1]).await;
     stage.cluster.label(NODES[0], "role", None).await;
     stage.delete("labelled").await;
 }
@@ -272,21 +273,22 @@ async fn deletion(stage: &Stage) {
         vec![last.saturating_duration_since(start)],
     );
     for node in NODES {
-        nothing_is_left(stage, node);
+        nothing_is_left(stage, node).await;
     }
     let forwards: Api<UdpForward> = stage.api();
     assert!(forwards.get_opt("deleted").await.unwrap().is_none());
 }
 
 /// The kernel of a node holds no forward, and no program on an interface.
-pub(crate) fn nothing_is_left(stage: &Stage, node: &str) {
-    let agent = udplb_tests::agent::binary();
-    let command = format!("{} status --output json", agent.display());
-    let node = stage.cluster.node(node);
-    let what = format!("{} to hold nothing", node.name());
-    udplb_tests::wait::until(PROMISE * 10, &what, || {
-        let status: Value = serde_json::from_str(&node.run(&command)).unwrap();
+pub(crate) async fn nothing_is_left(stage: &Stage, node: &str) {
+    let deadline = Deadline::after(PROMISE * 10);
+    loop {
+        let text = stage.cluster.agent(node, &["status", "--output", "json"]);
+        let status: Value = serde_json::from_str(&text.await).unwrap();
         let is_empty = |list: &str| status[list].as_array().is_some_and(Vec::is_empty);
-        (is_empty("forwards") && is_empty("attachments")).then_some(())
-    });
+        if is_empty("forwards") && is_empty("attachments") {
+            return;
+        }
+        assert!(!deadline.passed(), "{node} still holds {status:#}");
+    }
 }
