@@ -1,16 +1,18 @@
 //! What happens with a packet that may be ours: whose is it, what does each destination do with it,
 //! then send.
 
-use core::mem::MaybeUninit;
+use core::{hint::black_box, mem::MaybeUninit};
 
 use udplb_abi::{counters::DropReason, listener::PortWord};
 
 use crate::{
     Verdict,
+    fragments::{self, Fragment, Part},
     headers::{self, Headers},
     lookup,
     parse::{ETHERNET_LENGTH, UDP_LENGTH},
     plan::Plan,
+    rewrite::Summed,
     send,
     skb::Skb,
     stats::{self, Amount},
@@ -46,11 +48,11 @@ const _: () = assert!(size_of::<Udp>() == UDP_LENGTH as usize);
 /// Where the headers are: both offsets are below 2^16.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-struct Offsets(u32);
+pub(crate) struct Offsets(u32);
 
 impl Offsets {
     #[inline(always)]
-    const fn new(network: u32, transport: u32) -> Self {
+    pub(crate) const fn new(network: u32, transport: u32) -> Self {
         Self(network << 16 | transport)
     }
 
@@ -66,10 +68,11 @@ impl Offsets {
 }
 
 /// A packet on its way through the steps.
-struct Subject<H> {
-    headers: MaybeUninit<H>,
-    work: MaybeUninit<Work>,
-    plan: MaybeUninit<Plan>,
+pub(crate) struct Subject<H> {
+    pub(crate) headers: MaybeUninit<H>,
+    pub(crate) work: MaybeUninit<Work>,
+    pub(crate) plan: MaybeUninit<Plan>,
+    pub(crate) fragment: MaybeUninit<Fragment>,
 }
 
 /// One address family.
@@ -79,24 +82,34 @@ struct Subject<H> {
 #[inline(never)]
 pub(crate) fn packet<H: Headers>(
     skb: Skb,
-    network: u32,
-    transport: u32,
+    offsets: Offsets,
     length: u32,
-    port: PortWord,
+    group: PortWord,
+    part: Part,
 ) -> Verdict {
     let mut subject = Subject::<H> {
         headers: MaybeUninit::uninit(),
         work: MaybeUninit::uninit(),
         plan: MaybeUninit::uninit(),
+        fragment: MaybeUninit::uninit(),
     };
-    let offsets = Offsets::new(network, transport);
-    if !identify(skb, offsets, length, port, &mut subject) {
-        return Verdict::Next;
+    let network = offsets.network();
+    if part.has_no_ports() {
+        if !fragments::follow(skb, network, length, part, &mut subject) {
+            return Verdict::Next;
+        }
+    } else {
+        if !identify(skb, offsets, length, group, &mut subject) {
+            if part.is_first() {
+                fragments::remember_nobody(skb, network, part, &mut subject.headers);
+            }
+            return Verdict::Next;
+        }
+        decide(&mut subject);
     }
-    decide(&mut subject);
-    // One branch for both that are rare: while nobody traces, a packet without tags pays none for that.
-    if skb.tagged() | trace::session() != 0 {
-        return tagged_or_traced(skb, network, &mut subject);
+    // One branch for all that is rare: while nobody traces, a packet without tags pays none for that.
+    if skb.tagged() | trace::session() | part.word() != 0 {
+        return rare(skb, network, part, &mut subject);
     }
     // SAFETY: `identify` told that the packet is ours and filled the first two, `decide` the third.
     let (headers, work, plan) = unsafe {
@@ -107,30 +120,39 @@ pub(crate) fn packet<H: Headers>(
         )
     };
     if plan.sends() {
-        send::run(work, headers, plan)
+        let mut packet = Summed::of(headers, work.destination_port);
+        send::run(work, headers, plan, &mut packet)
     } else {
-        plan.refuse(work.forward, work.amount)
+        plan.refuse(work.forward, work.amount.packets)
     }
 }
 
-/// Does what was decided with a packet that has tags, or that somebody may want to hear of.
+/// Does what was decided with a packet that has tags, or that somebody may want to hear of, or that is a
+/// fragment.
 #[inline(always)]
-fn tagged_or_traced<H: Headers>(skb: Skb, network: u32, subject: &mut Subject<H>) -> Verdict {
-    // SAFETY: `identify` told that the packet is ours and filled the first two, `decide` the third.
-    let (headers, work, plan) = unsafe {
+fn rare<H: Headers>(skb: Skb, network: u32, part: Part, subject: &mut Subject<H>) -> Verdict {
+    fragments::prepare(network, part, subject);
+    // SAFETY: the packet is ours: `identify` and `decide`, or `follow`, filled the first three, `follow` or
+    // `prepare` the fourth.
+    let (headers, work, plan, fragment) = unsafe {
         (
             subject.headers.assume_init_ref(),
             subject.work.assume_init_mut(),
             subject.plan.assume_init_ref(),
+            subject.fragment.assume_init_mut(),
         )
     };
+    fragment.hide(work.forward.zero);
     if trace::session() != 0 {
         trace::note(work, headers, plan);
+        if !fragment.part.is_whole() {
+            trace::amend_to_part(fragment.part);
+        }
     }
     let verdict = if plan.sends() {
-        send(skb, network, &mut subject.headers, work, plan)
+        send(skb, network, &mut subject.headers, work, plan, fragment)
     } else {
-        plan.refuse(work.forward, work.amount)
+        plan.refuse(work.forward, work.amount.packets)
     };
     if trace::session() != 0 {
         trace::report();
@@ -146,16 +168,24 @@ fn send<H: Headers>(
     headers: &mut MaybeUninit<H>,
     work: &mut Work,
     plan: &Plan,
+    fragment: &mut Fragment,
 ) -> Verdict {
     let mut tags = Tags::of(skb);
+    // In memory: in registers, each would be spilled as a word of eight bytes.
+    let tags = black_box(&mut tags);
     let stripped = tags.strip(skb);
     // With or without tags is the same to the verifier, which walks the rest once.
     tags.hide(work.forward.zero);
-    work.transport -= network - ETHERNET_LENGTH;
+    let shift = network - ETHERNET_LENGTH;
+    work.transport -= shift;
+    fragment.part = fragment.part.shifted(shift);
     // Behind two tags, the first image missed the Ethernet header.
     let verdict = match (stripped, headers::load(headers, skb, 0)) {
-        (Ok(()), Ok(headers)) => send::run(work, headers, plan),
-        _ => plan.fail(work.forward, DropReason::RewriteFailed, work.amount),
+        (Ok(()), Ok(headers)) => {
+            fragment.start(work, headers);
+            send::run(work, headers, plan, fragment)
+        }
+        _ => plan.fail(work.forward, DropReason::RewriteFailed, work.amount.packets),
     };
     tags.restored(skb, verdict)
 }

@@ -65,6 +65,11 @@ pub(crate) trait Headers: Copy {
     fn pseudo_header(&self) -> u32;
     /// The 16-bit word that holds TTL or hop limit.
     fn hop_word(&self) -> u16;
+    /// The identification that fragments of a datagram share, as it is on the wire; none where that is in a
+    /// header of its own (IPv6).
+    fn identification(&self) -> Option<u16>;
+    /// Sets it, where it is here.
+    fn set_identification(&mut self, identification: u16);
 }
 
 /// Two bytes of room in front put the IP header on an eight-byte boundary.
@@ -73,6 +78,7 @@ pub(crate) trait Headers: Copy {
 pub(crate) struct V4 {
     room: MaybeUninit<u16>,
     ethernet: Ethernet,
+    /// Version and TOS, length, identification, flags and fragment offset.
     start: [u16; 4],
     hops: u8,
     protocol: u8,
@@ -113,6 +119,8 @@ impl Ethernet {
 
 const ROOM: usize = 2;
 const V4_LENGTH: usize = 34;
+/// In the start of an IPv4 header.
+const IDENTIFICATION: usize = 2;
 const V6_LENGTH: usize = 54;
 
 const _: () = assert!(core::mem::offset_of!(V4, end) == ROOM + V4_LENGTH);
@@ -172,6 +180,18 @@ impl Headers for V4 {
     #[inline(always)]
     fn hop_word(&self) -> u16 {
         u16::from_ne_bytes([self.hops, self.protocol])
+    }
+
+    #[inline(always)]
+    fn identification(&self) -> Option<u16> {
+        Some(self.start[IDENTIFICATION])
+    }
+
+    #[inline(always)]
+    fn set_identification(&mut self, identification: u16) {
+        let old = self.start[IDENTIFICATION];
+        self.adjust(u32::from(old), u32::from(identification));
+        self.start[IDENTIFICATION] = identification;
     }
 }
 
@@ -237,6 +257,14 @@ impl Headers for V6 {
     fn hop_word(&self) -> u16 {
         u16::from_ne_bytes([self.next_header, self.hops])
     }
+
+    #[inline(always)]
+    fn identification(&self) -> Option<u16> {
+        None
+    }
+
+    #[inline(always)]
+    fn set_identification(&mut self, _identification: u16) {}
 }
 
 /// Loads the headers of a packet whose Ethernet header starts at `offset`, in place: a copy would

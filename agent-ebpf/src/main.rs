@@ -23,6 +23,7 @@
 
 mod atomic;
 mod deliver;
+mod fragments;
 mod headers;
 mod lookup;
 mod maps;
@@ -43,6 +44,7 @@ use aya_ebpf::{EbpfContext as _, macros::classifier, programs::TcContext};
 use udplb_abi::address::Family;
 
 use crate::{
+    deliver::Offsets,
     parse::{Packet, Parsed},
     skb::Skb,
 };
@@ -78,13 +80,15 @@ fn classify(skb: Skb) -> Verdict {
         transport,
         length,
         word,
+        part,
     }) = parse::ethernet(skb)
     else {
         return Verdict::Next;
     };
+    let offsets = Offsets::new(network, transport);
     match family {
-        Family::V4 => deliver::packet::<headers::V4>(skb, network, transport, length, word),
-        Family::V6 => deliver::packet::<headers::V6>(skb, network, transport, length, word),
+        Family::V4 => deliver::packet::<headers::V4>(skb, offsets, length, word, part),
+        Family::V6 => deliver::packet::<headers::V6>(skb, offsets, length, word, part),
     }
 }
 

@@ -3,18 +3,19 @@
 use aya_ebpf::{
     bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC},
     macros::map,
-    maps::{Array, HashMap, LpmTrie, PerCpuArray, PerCpuHashMap, RingBuf},
+    maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf},
 };
 use udplb_abi::{
     counters::{DestinationCounters, InterfaceCounters, Traffic},
     forward::{ForwardSlot, RateLimitSlot, SourceKey, UpstreamSlot},
+    fragment::{FragmentKey, FragmentSlot},
     listener::{ListenerKey, ListenerSlot, VlanKey},
     next_hop::NextHopSlot,
     record::{Attachment, Name, Neighbour, NeighbourKey},
     trace::{TRACE_BUFFER_BYTES, TraceBudget},
 };
 
-use crate::trace::Note;
+use crate::{fragments::Entry, trace::Note};
 
 #[map]
 pub(crate) static PORTS: Array<[u32; 65_536]> = Array::with_max_entries(1, BPF_F_MMAPABLE);
@@ -30,6 +31,8 @@ pub(crate) static FORWARDS: Array<u32> = Array::with_max_entries(1, BPF_F_MMAPAB
 #[map]
 pub(crate) static FORWARD_SLOTS: Array<ForwardSlot> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
+pub(crate) static FORWARD_STAMPS: Array<u32> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+#[map]
 pub(crate) static SOURCES: LpmTrie<SourceKey, u32> = LpmTrie::with_max_entries(1, 0);
 #[map]
 pub(crate) static TABLES: Array<[u8; 8]> = Array::with_max_entries(1, BPF_F_MMAPABLE);
@@ -41,6 +44,14 @@ pub(crate) static NEXT_HOPS: Array<NextHopSlot> = Array::with_max_entries(1, BPF
 pub(crate) static RATE_LIMITS: Array<RateLimitSlot> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
 pub(crate) static VLANS: HashMap<VlanKey, u32> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
+
+#[map]
+pub(crate) static FRAGMENTS: LruHashMap<FragmentKey, FragmentSlot> =
+    LruHashMap::with_max_entries(1, 0);
+#[map]
+pub(crate) static IDENTIFICATIONS: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+pub(crate) static FRAGMENT_ENTRY: PerCpuArray<Entry> = PerCpuArray::with_max_entries(1, 0);
 
 #[map]
 pub(crate) static FORWARD_COUNTERS: PerCpuArray<Traffic> = PerCpuArray::with_max_entries(1, 0);

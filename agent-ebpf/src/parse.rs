@@ -2,36 +2,42 @@
 
 use udplb_abi::{address::Family, counters::UnmatchedReason, listener::PortWord};
 
-use crate::{lookup, skb::Skb, stats};
+use crate::{
+    fragments::{self, Part, Piece, Position},
+    lookup,
+    skb::Skb,
+    stats,
+};
 
 pub(crate) const ETHERNET_LENGTH: u32 = 14;
 const TAG_LENGTH: u32 = 4;
 const IPV4_LENGTH: u32 = 20;
 const IPV6_LENGTH: u32 = 40;
 pub(crate) const UDP_LENGTH: u32 = 8;
+const FRAGMENT_LENGTH: u32 = 8;
 
 const IPV4: u16 = 0x0800_u16.to_be();
 const IPV6: u16 = 0x86dd_u16.to_be();
 const VLAN: u16 = 0x8100_u16.to_be();
 const SERVICE_VLAN: u16 = 0x88a8_u16.to_be();
 
-const UDP: u8 = 17;
+pub(crate) const UDP: u8 = 17;
 const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;
-const DESTINATION_OPTIONS: u8 = 60;
+pub(crate) const DESTINATION_OPTIONS: u8 = 60;
 
 /// How many IPv6 extension headers are walked. RFC 8200 §4.1 names four that come before UDP, one of
 /// them twice.
 const MAX_EXTENSION_HEADERS: u32 = 5;
 /// The UDP header starts within this many bytes, a power of two.
-const MAX_OFFSET: u32 = 512;
+pub(crate) const MAX_OFFSET: u32 = 512;
 
 /// What a frame is to us.
 pub(crate) enum Parsed {
     /// Nothing.
     Other,
-    /// A whole UDP datagram to a port that somebody listens on.
+    /// A UDP datagram to a port that somebody listens on, or a fragment of a UDP datagram.
     Udp(Packet),
 }
 
@@ -48,6 +54,8 @@ pub(crate) struct Packet {
     pub(crate) length: u32,
     /// Word of the destination port.
     pub(crate) word: PortWord,
+    /// Which part of a datagram it is.
+    pub(crate) part: Part,
 }
 
 /// Parses an Ethernet frame. The kernel has taken the outer VLAN tag off already.
@@ -81,9 +89,6 @@ fn double_tagged(skb: Skb) -> Parsed {
 
 #[inline(always)]
 fn ipv4(skb: Skb, network: u32) -> Parsed {
-    const MORE_FRAGMENTS: u16 = 0x2000;
-    const FRAGMENT_OFFSET: u16 = 0x1fff;
-
     let Some(bytes) = skb.readable(network, IPV4_LENGTH) else {
         return Parsed::Other;
     };
@@ -96,11 +101,16 @@ fn ipv4(skb: Skb, network: u32) -> Parsed {
         stats::unmatched(skb, UnmatchedReason::Malformed);
         return Parsed::Other;
     }
-    if bytes.u16(6) & (MORE_FRAGMENTS | FRAGMENT_OFFSET) != 0 {
-        stats::unmatched(skb, UnmatchedReason::Fragment);
-        return Parsed::Other;
-    }
     let length = u32::from(bytes.u16(2));
+    let position = Position::v4(bytes.u16(6));
+    if position.is_fragment() {
+        let data = network + header;
+        let piece = fragments::examine(skb, 0, data, network + length, position);
+        if piece.is_other() {
+            return Parsed::Other;
+        }
+        return fragment(Family::V4, network, length, piece);
+    }
     udp(skb, Family::V4, network, network + header, length)
 }
 
@@ -116,28 +126,63 @@ fn ipv6(skb: Skb, network: u32) -> Parsed {
         return Parsed::Other;
     }
     let length = u32::from(bytes.u16(4)) + IPV6_LENGTH;
+    let header = bytes.u8(6);
     let mut transport = network + IPV6_LENGTH;
-    let mut header = bytes.u8(6);
-    for _ in 0..MAX_EXTENSION_HEADERS {
-        match header {
-            UDP => return udp(skb, Family::V6, network, transport, length),
-            FRAGMENT => {
-                stats::unmatched(skb, UnmatchedReason::Fragment);
+    match header {
+        UDP => {}
+        HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION_OPTIONS => {
+            let piece = behind_extensions(skb, header, transport, network + length);
+            if piece.is_other() {
                 return Parsed::Other;
             }
-            HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS => {}
-            _ => return Parsed::Other,
+            if !piece.part().is_whole() {
+                return fragment(Family::V6, network, length, piece);
+            }
+            transport = piece.transport();
         }
+        _ => return Parsed::Other,
+    }
+    udp(skb, Family::V6, network, transport, length)
+}
+
+/// What is behind IPv6 extension headers, of which the first is at `transport`. Not inlined, to spare the plain
+/// packets its code.
+#[inline(never)]
+fn behind_extensions(skb: Skb, first: u8, mut transport: u32, end: u32) -> Piece {
+    let mut header = first;
+    for _ in 0..MAX_EXTENSION_HEADERS {
         let Some(bytes) = skb.readable(transport, UDP_LENGTH) else {
-            return Parsed::Other;
+            return Piece::OTHER;
         };
-        header = bytes.u8(0);
-        transport += (u32::from(bytes.u8(1)) + 1) * 8;
+        let next = bytes.u8(0);
+        let length = match header {
+            FRAGMENT => {
+                let position = Position::v6(bytes.u16(2), next);
+                if position.is_fragment() {
+                    return fragments::examine(
+                        skb,
+                        transport,
+                        transport + FRAGMENT_LENGTH,
+                        end,
+                        position,
+                    );
+                }
+                // The only fragment is a whole packet (RFC 6946); it has no length in its second byte.
+                FRAGMENT_LENGTH
+            }
+            HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS => (u32::from(bytes.u8(1)) + 1) * 8,
+            _ => return Piece::OTHER,
+        };
+        header = next;
+        transport += length;
         if transport > MAX_OFFSET - UDP_LENGTH {
-            return Parsed::Other;
+            return Piece::OTHER;
+        }
+        if header == UDP {
+            return Piece::whole(transport);
         }
     }
-    Parsed::Other
+    Piece::OTHER
 }
 
 #[inline(always)]
@@ -167,5 +212,21 @@ fn udp(skb: Skb, family: Family, network: u32, transport: u32, length: u32) -> P
         transport: (transport + word.zero()) % MAX_OFFSET,
         length,
         word,
+        // Hidden as well: the rest is walked once for all parts.
+        part: Part::WHOLE.hidden(word.zero()),
+    })
+}
+
+/// A fragment.
+#[inline(always)]
+fn fragment(family: Family, network: u32, length: u32, piece: Piece) -> Parsed {
+    let word = piece.word();
+    Parsed::Udp(Packet {
+        family,
+        network,
+        transport: (piece.transport() + word.zero()) % MAX_OFFSET,
+        length,
+        word,
+        part: piece.part(),
     })
 }

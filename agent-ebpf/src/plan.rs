@@ -12,8 +12,7 @@ use crate::{
     Verdict,
     headers::Headers,
     select::{self, Choice, Outcome},
-    stats::{self, Amount},
-    trace,
+    stats, trace,
     work::Work,
 };
 
@@ -63,21 +62,51 @@ impl Plan {
     /// Chooses for every destination.
     #[inline(always)]
     pub(crate) fn make<H: Headers>(plan: &mut MaybeUninit<Self>, work: &Work, headers: &H) {
-        let forward = work.forward;
-        let plan = plan.write(Self {
+        let plan = Self::nothing(plan, work.forward);
+        each(work.forward, |index| {
+            plan.choose(work.forward, index, select::choose(work, headers, index));
+        });
+    }
+
+    /// Chooses for every destination what was chosen for the first fragment.
+    #[inline(always)]
+    pub(crate) fn follow<H: Headers>(
+        plan: &mut MaybeUninit<Self>,
+        work: &Work,
+        headers: &H,
+        first: impl Fn(usize) -> Choice,
+    ) {
+        let plan = Self::nothing(plan, work.forward);
+        let mut was_sent = work.forward.zero;
+        each(work.forward, |index| {
+            let first = first(index as usize);
+            was_sent |= u32::from(first.is_sent());
+            plan.choose(work.forward, index, select::again(work, headers, first));
+        });
+        // Where the first was sent, the stack has no use for the rest.
+        if was_sent != 0 {
+            plan.unavailable = work.forward.zero;
+        }
+    }
+
+    #[inline(always)]
+    fn nothing<'a>(plan: &'a mut MaybeUninit<Self>, forward: &ForwardSlot) -> &'a mut Self {
+        plan.write(Self {
             choices: [Choice::NOTHING.hidden(forward.zero); MAX_DESTINATIONS],
             last: Self::NOBODY ^ forward.zero,
             unavailable: forward.zero,
-        });
-        each(forward, |index| {
-            let choice = select::choose(work, headers, index).hidden(forward.zero);
-            plan.choices[index as usize & LAST] = choice;
-            match choice.outcome() {
-                Outcome::Send { .. } | Outcome::SendUnresolved { .. } => plan.last = index,
-                Outcome::Drop { reason, .. } if is_unavailability(reason) => plan.unavailable += 1,
-                _ => {}
-            }
-        });
+        })
+    }
+
+    #[inline(always)]
+    fn choose(&mut self, forward: &ForwardSlot, index: u32, choice: Choice) {
+        let choice = choice.hidden(forward.zero);
+        self.choices[index as usize & LAST] = choice;
+        match choice.outcome() {
+            Outcome::Send { .. } | Outcome::SendUnresolved { .. } => self.last = index,
+            Outcome::Drop { reason, .. } if is_unavailability(reason) => self.unavailable += 1,
+            _ => {}
+        }
     }
 
     /// Whether any destination sends.
@@ -87,13 +116,8 @@ impl Plan {
     }
 
     /// What becomes of a packet that the kernel does not let us prepare for sending. Counts it.
-    #[inline(always)]
-    pub(crate) fn fail(
-        &self,
-        forward: &ForwardSlot,
-        reason: DropReason,
-        amount: Amount,
-    ) -> Verdict {
+    #[inline(never)]
+    pub(crate) fn fail(&self, forward: &ForwardSlot, reason: DropReason, packets: u64) -> Verdict {
         each(forward, |index| {
             let index = index as usize & LAST;
             let counters = forward.destinations[index].counters;
@@ -101,17 +125,17 @@ impl Plan {
             match choice.outcome() {
                 Outcome::Send { .. } | Outcome::SendUnresolved { .. } => {
                     trace::amend(index, reason as u32);
-                    stats::dropped(counters, reason as u32, amount);
+                    stats::dropped(counters, reason as u32, packets);
                 }
-                _ => count_unsent(counters, choice, amount),
+                _ => count_unsent(counters, choice, packets),
             }
         });
         unsent(forward)
     }
 
     /// What becomes of a packet that no destination sends. Counts it.
-    #[inline(always)]
-    pub(crate) fn refuse(&self, forward: &ForwardSlot, amount: Amount) -> Verdict {
+    #[inline(never)]
+    pub(crate) fn refuse(&self, forward: &ForwardSlot, packets: u64) -> Verdict {
         let pass = forward.action == ACTION_FORWARD
             && forward.when_unavailable == UNAVAILABLE_PASS
             && self.unavailable == u32::from(forward.destination_count);
@@ -119,9 +143,9 @@ impl Plan {
             let index = index as usize & LAST;
             let counters = forward.destinations[index].counters;
             if pass {
-                stats::passed(counters, amount);
+                stats::passed(counters, packets);
             } else {
-                count_unsent(counters, self.choices[index], amount);
+                count_unsent(counters, self.choices[index], packets);
             }
         });
         if pass {
@@ -145,12 +169,12 @@ fn unsent(forward: &ForwardSlot) -> Verdict {
 
 /// Counts a destination that does not send, by what kept it from sending. Rare, so not inlined.
 #[inline(never)]
-pub(crate) fn count_unsent(counters: u32, choice: Choice, amount: Amount) {
+pub(crate) fn count_unsent(counters: u32, choice: Choice, packets: u64) {
     match choice.outcome() {
-        Outcome::SampledOut => stats::sampled_out(counters, amount),
-        Outcome::Drop { reason, .. } => stats::dropped(counters, reason, amount),
+        Outcome::SampledOut => stats::sampled_out(counters, packets),
+        Outcome::Drop { reason, .. } => stats::dropped(counters, reason, packets),
         Outcome::SendUnresolved { .. } => {
-            stats::dropped(counters, DropReason::NeighbourUnresolved as u32, amount);
+            stats::dropped(counters, DropReason::NeighbourUnresolved as u32, packets);
         }
         Outcome::Send { .. } | Outcome::Nothing => {}
     }

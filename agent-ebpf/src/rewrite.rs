@@ -5,6 +5,7 @@ use core::hint::black_box;
 
 use crate::{
     headers::{Headers, Sum, bytes, change, fold32},
+    plan::Plan,
     skb::Refused,
     work::Work,
 };
@@ -21,6 +22,13 @@ pub(crate) struct Summed {
 }
 
 impl Summed {
+    /// Of no packet yet.
+    pub(crate) const NOTHING: Self = Self {
+        pseudo_header: 0,
+        hop_word: 0,
+        port: 0,
+    };
+
     /// Of a packet with these headers and this destination port, as it is on the wire.
     #[inline(always)]
     pub(crate) fn of<H: Headers>(headers: &H, port: u16) -> Self {
@@ -30,6 +38,45 @@ impl Summed {
             hop_word: headers.hop_word(),
             port,
         }
+    }
+}
+
+/// Knows what the packet is now, and rewrites it.
+pub(crate) trait Rewriter<H> {
+    /// To these headers and this destination port, for the destination with this index.
+    fn to_destination(
+        &mut self,
+        work: &Work,
+        plan: &Plan,
+        headers: &mut H,
+        port: u16,
+        index: u32,
+    ) -> Result<(), Refused>;
+
+    /// Back to what it was.
+    fn back(&mut self, work: &Work, original: &H) -> Result<(), Refused>;
+}
+
+/// A packet that is whole.
+impl<H: Headers> Rewriter<H> for Summed {
+    #[inline(always)]
+    fn to_destination(
+        &mut self,
+        work: &Work,
+        _plan: &Plan,
+        headers: &mut H,
+        port: u16,
+        _index: u32,
+    ) -> Result<(), Refused> {
+        *self = rewrite(work, *self, headers, port)?;
+        Ok(())
+    }
+
+    /// Not inlined: it needs room on the stack.
+    #[inline(never)]
+    fn back(&mut self, work: &Work, original: &H) -> Result<(), Refused> {
+        *self = rewrite(work, *self, original, work.destination_port)?;
+        Ok(())
     }
 }
 
@@ -54,10 +101,7 @@ pub(crate) fn rewrite<H: Headers>(
     let check = work.transport + CHECKSUM;
     let to = Summed::of(headers, port);
     let pseudo_header = change(from.pseudo_header, to.pseudo_header);
-    let mut outside: Sum = 0;
-    if H::HEADER_HAS_NO_CHECKSUM {
-        outside += pseudo_header + change(u32::from(from.hop_word), u32::from(to.hop_word));
-    }
+    let mut outside = outside_of_checksums::<H>(from, to);
     skb.store(work.transport + DESTINATION_PORT, &to.port.to_ne_bytes())?;
     skb.adjust_field(check, from.port, to.port)?;
     if work.unchecked {
@@ -69,4 +113,30 @@ pub(crate) fn rewrite<H: Headers>(
         skb.adjust_hardware_sum(fold32(outside));
     }
     Ok(to)
+}
+
+/// Rewrites a packet without a UDP header, a later fragment, to these headers. Returns what it is then.
+#[inline(always)]
+pub(crate) fn rewrite_addresses<H: Headers>(
+    work: &Work,
+    from: Summed,
+    headers: &H,
+) -> Result<Summed, Refused> {
+    let to = Summed::of(headers, from.port);
+    work.skb.store(0, bytes(headers))?;
+    if H::HEADER_HAS_NO_CHECKSUM {
+        let outside = outside_of_checksums::<H>(from, to);
+        work.skb.adjust_hardware_sum(fold32(outside));
+    }
+    Ok(to)
+}
+
+/// What changes in an IP header that no checksum of it makes up for.
+#[inline(always)]
+fn outside_of_checksums<H: Headers>(from: Summed, to: Summed) -> Sum {
+    if !H::HEADER_HAS_NO_CHECKSUM {
+        return 0;
+    }
+    change(from.pseudo_header, to.pseudo_header)
+        + change(u32::from(from.hop_word), u32::from(to.hop_word))
 }

@@ -41,6 +41,24 @@ impl Choice {
         Self(self.0 ^ zero)
     }
 
+    /// Its word, to remember it by.
+    #[inline(always)]
+    pub(crate) const fn word(self) -> u32 {
+        self.0
+    }
+
+    /// Whether it sends.
+    #[inline(always)]
+    pub(crate) const fn is_sent(self) -> bool {
+        self.0 & Self::KIND <= Self::SEND_UNRESOLVED
+    }
+
+    /// The choice that has this word.
+    #[inline(always)]
+    pub(crate) const fn from_word(word: u32) -> Self {
+        Self(word)
+    }
+
     const fn send(upstream: u32) -> Self {
         Self(Self::SEND | upstream & !Self::KIND)
     }
@@ -108,6 +126,35 @@ pub(crate) fn choose<H: Headers>(work: &Work, headers: &H, index: u32) -> Choice
     let Some(upstream) = upstream(destination, work, headers) else {
         return Choice::drop(DropReason::NoUpstream, NONE);
     };
+    let choice = reach(work, upstream);
+    if choice.is_sent()
+        && destination.rate_limit != NONE
+        && is_over_limit(destination.rate_limit, work.amount.packets)
+    {
+        return Choice::drop(DropReason::RateLimited, upstream);
+    }
+    choice
+}
+
+/// Decides for a later fragment what was decided for the first, as far as it can be done.
+///
+/// Not inlined: eight times over, the program would not fit.
+#[inline(never)]
+pub(crate) fn again<H: Headers>(work: &Work, headers: &H, first: Choice) -> Choice {
+    match first.outcome() {
+        Outcome::Send { upstream } | Outcome::SendUnresolved { upstream } => {
+            if headers.hops() <= 1 {
+                return Choice::drop(DropReason::TtlExpired, upstream);
+            }
+            reach(work, upstream)
+        }
+        _ => first,
+    }
+}
+
+/// Whether a packet can go to an upstream, and how.
+#[inline(always)]
+fn reach(work: &Work, upstream: u32) -> Choice {
     let Some(slot) = UPSTREAMS.get_ptr(upstream) else {
         return Choice::drop(DropReason::NoUpstream, NONE);
     };
@@ -125,10 +172,6 @@ pub(crate) fn choose<H: Headers>(work: &Work, headers: &H, index: u32) -> Choice
     }
     if work.longest > next_hop.mtu {
         return Choice::drop(DropReason::MtuExceeded, upstream);
-    }
-    if destination.rate_limit != NONE && is_over_limit(destination.rate_limit, work.amount.packets)
-    {
-        return Choice::drop(DropReason::RateLimited, upstream);
     }
     if ready {
         Choice::send(upstream)

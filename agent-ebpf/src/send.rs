@@ -14,7 +14,7 @@ use crate::{
     headers::{Headers, MAPPED, Words},
     maps::{NEXT_HOPS, UPSTREAMS},
     plan::{LAST, Plan, count_unsent, each},
-    rewrite::{Summed, rewrite},
+    rewrite::Rewriter,
     select::Outcome,
     skb::{self, Gate, Refused, Skb},
     slots, stats, trace,
@@ -33,11 +33,15 @@ pub(crate) struct Way {
 
 /// Sends to every destination that chose an upstream, and counts all of them.
 #[inline(always)]
-pub(crate) fn run<H: Headers>(work: &Work, headers: &H, plan: &Plan) -> Verdict {
-    let mut current = Summed::of(headers, work.destination_port);
+pub(crate) fn run<H: Headers>(
+    work: &Work,
+    headers: &H,
+    plan: &Plan,
+    packet: &mut impl Rewriter<H>,
+) -> Verdict {
     let mut verdict = Verdict::Drop;
     each(work.forward, |index| {
-        match to_destination(work, headers, plan, index, &mut current) {
+        match to_destination(work, headers, plan, index, packet) {
             AS_PLANNED => {}
             ITSELF => verdict = Verdict::Redirect,
             reason => trace::amend(index as usize, reason),
@@ -46,8 +50,8 @@ pub(crate) fn run<H: Headers>(work: &Work, headers: &H, plan: &Plan) -> Verdict 
     if consumes(work) {
         return verdict;
     }
-    match rewrite(work, current, headers, work.destination_port) {
-        Ok(_) => Verdict::Next,
+    match packet.back(work, headers) {
+        Ok(()) => Verdict::Next,
         // Half restored: better lost than altered. The kernel has unshared the headers by now, so
         // this does not happen.
         Err(Refused) => Verdict::Drop,
@@ -69,12 +73,12 @@ const ITSELF: u32 = u32::MAX - 1;
 ///
 /// Not inlined: eight times over, the program would not fit.
 #[inline(never)]
-fn to_destination<H: Headers>(
+fn to_destination<H: Headers, R: Rewriter<H>>(
     work: &Work,
     original: &H,
     plan: &Plan,
     index: u32,
-    current: &mut Summed,
+    packet: &mut R,
 ) -> u32 {
     let destination = &work.forward.destinations[index as usize & LAST];
     let choice = plan.choices[index as usize & LAST];
@@ -84,12 +88,12 @@ fn to_destination<H: Headers>(
         Outcome::Send { upstream } => upstream,
         Outcome::SendUnresolved { upstream } if is_last => upstream,
         _ => {
-            count_unsent(destination.counters, choice, work.amount);
+            count_unsent(destination.counters, choice, work.amount.packets);
             return AS_PLANNED;
         }
     };
     let drop = |reason| {
-        stats::dropped(destination.counters, reason as u32, work.amount);
+        stats::dropped(destination.counters, reason as u32, work.amount.packets);
         reason as u32
     };
     let Some(way) = Way::to(upstream) else {
@@ -100,10 +104,12 @@ fn to_destination<H: Headers>(
     let headers = black_box(&mut headers);
     let port = address(work, headers, destination, &way);
     let headers = black_box(headers);
-    let Ok(now) = rewrite(work, *current, headers, port) else {
+    if packet
+        .to_destination(work, plan, headers, port, index)
+        .is_err()
+    {
         return drop(DropReason::RewriteFailed);
-    };
-    *current = now;
+    }
     let sent = if is_last {
         way.redirect(work.skb)
     } else {
@@ -177,7 +183,14 @@ impl Way {
         if self.next_hop.is_ready() {
             return skb::redirect(self.gate(skb));
         }
-        skb::redirect_to_neighbour(interface, neighbour(slots::neighbour(self.next_hop)))
+        self.ask()
+    }
+
+    /// Has the kernel find the neighbour first. Rare, so not inlined: it takes room on the stack.
+    #[inline(never)]
+    fn ask(&self) -> Result<(), Refused> {
+        let neighbour = neighbour(slots::neighbour(self.next_hop));
+        skb::redirect_to_neighbour(self.next_hop.interface, neighbour)
     }
 }
 

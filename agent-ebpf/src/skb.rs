@@ -64,6 +64,12 @@ impl Tag {
         Self(self.0 ^ zero)
     }
 
+    /// Protocol and control in one word; 0 for no tag.
+    #[inline(always)]
+    pub(crate) const fn word(self) -> u32 {
+        self.0
+    }
+
     /// Tag protocol, network byte order.
     #[inline(always)]
     pub(crate) const fn protocol(self) -> u16 {

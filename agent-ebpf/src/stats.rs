@@ -42,27 +42,27 @@ fn traffic(map: &PerCpuArray<Traffic>, slot: u32, amount: Amount) {
 
 /// A destination dropped the packet, for a [`DropReason`].
 #[inline(always)]
-pub(crate) fn dropped(destination: u32, reason: u32, amount: Amount) {
+pub(crate) fn dropped(destination: u32, reason: u32, packets: u64) {
     if let Some(counters) = of_destination(destination) {
         // The mask shows the verifier that the index is in bounds.
         let index = reason as usize & (DropReason::ALL.len() - 1);
-        counters.dropped[index] += amount.packets;
+        counters.dropped[index] += packets;
     }
 }
 
 /// Sampling left the packet out of a destination.
 #[inline(always)]
-pub(crate) fn sampled_out(destination: u32, amount: Amount) {
+pub(crate) fn sampled_out(destination: u32, packets: u64) {
     if let Some(counters) = of_destination(destination) {
-        counters.sampled_out += amount.packets;
+        counters.sampled_out += packets;
     }
 }
 
 /// The packet went to the local stack because no destination was available.
 #[inline(always)]
-pub(crate) fn passed(destination: u32, amount: Amount) {
+pub(crate) fn passed(destination: u32, packets: u64) {
     if let Some(counters) = of_destination(destination) {
-        counters.passed += amount.packets;
+        counters.passed += packets;
     }
 }
 
@@ -74,8 +74,8 @@ fn of_destination(slot: u32) -> Option<&'static mut DestinationCounters> {
         .map(|counters| unsafe { &mut *counters })
 }
 
-/// A frame was let go for a reason worth counting.
-#[inline(always)]
+/// A frame was let go for a reason worth counting. Rare, so not inlined.
+#[inline(never)]
 pub(crate) fn unmatched(skb: Skb, reason: UnmatchedReason) {
     if let Some(counters) = INTERFACE_COUNTERS.get_ptr_mut(&skb.interface()) {
         // SAFETY: this CPU's copy; the element is never removed while the program is attached.

@@ -11,10 +11,14 @@ use udplb_abi::{
     address::Address,
     counters::DropReason,
     forward::{Destination, ForwardSlot},
-    trace::{TraceBudget, TraceEvent, TraceRequest, TraceVerdict},
+    trace::{
+        FRAGMENT_FIRST, FRAGMENT_LATER, FRAGMENT_NONE, TraceBudget, TraceEvent, TraceRequest,
+        TraceVerdict,
+    },
 };
 
 use crate::{
+    fragments::Part,
     headers::{Headers, Words},
     maps::{FORWARD_SLOTS, TRACE_BUDGETS, TRACE_EVENTS, TRACE_NOTES},
     plan::{LAST, Plan, each},
@@ -80,6 +84,8 @@ pub(crate) struct Note {
     target_port: u16,
     hops: u8,
     passed: bool,
+    /// `FRAGMENT_*`.
+    fragment: u8,
 }
 
 /// Notes what was decided for a packet, if its forward and its source are of interest.
@@ -110,6 +116,7 @@ pub(crate) fn note<H: Headers>(work: &Work, headers: &H, plan: &Plan) {
         target_port: work.destination_port,
         hops: headers.hops(),
         passed: false,
+        fragment: FRAGMENT_NONE,
     };
 }
 
@@ -120,6 +127,18 @@ pub(crate) fn amend(index: usize, reason: u32) {
     if let Some(note) = this_cpu() {
         let choice = &mut note.choices[index & LAST];
         *choice = choice.failed(reason);
+    }
+}
+
+/// Notes which part of a datagram the packet is.
+#[inline(never)]
+pub(crate) fn amend_to_part(part: Part) {
+    if let Some(note) = this_cpu() {
+        note.fragment = if part.is_first() {
+            FRAGMENT_FIRST
+        } else {
+            FRAGMENT_LATER
+        };
     }
 }
 
@@ -312,7 +331,8 @@ fn write(note: &Note, forward: &ForwardSlot, destination: &Destination, told: &T
         (*event).action = forward.action;
         (*event).neighbour_mac = way.next_hop.destination_mac;
         (*event).neighbour_state = way.next_hop.state;
-        (*event).padding = [0; 5];
+        (*event).fragment = note.fragment;
+        (*event).padding = [0; 4];
     }
     // The reader looks by itself: waking it up for every packet would cost more than the rest.
     entry.submit(u64::from(BPF_RB_NO_WAKEUP));

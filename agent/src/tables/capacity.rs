@@ -9,6 +9,8 @@
 //! | `NEXT_HOPS`, `NEIGHBOURS` | 4 N | equal ones are shared |
 //! | `DESTINATION_COUNTERS`, `RATE_LIMITS`, `RETIRED` | 4 N | |
 //! | `NAMES` | 8 N | forwards and destinations, old and new |
+//! | `FORWARD_STAMPS` | 2 N | one for each slot of `FORWARD_SLOTS` |
+//! | `FRAGMENTS` | 16,384, 3 MiB | datagrams whose fragments are on their way, whatever N is |
 //! | `TABLES` | 16 MiB | 1,024 different tables of 16,381 slots |
 //!
 //! Where that is too little, the forwards that do not fit are refused with the map's name.
@@ -95,6 +97,7 @@ impl Capacity {
         array::<ListenerSlot>(self.listener_slots)
             + array::<u32>(self.forwards)
             + array::<ForwardSlot>(self.forward_slots)
+            + array::<u32>(self.forward_slots)
             + self.tables as u64 * TABLE_ENTRIES_PER_VALUE as u64
             + array::<UpstreamSlot>(self.upstreams)
             + array::<NextHopSlot>(self.next_hops)

@@ -194,7 +194,7 @@ impl fmt::Display for Copy {
 
 #[cfg(test)]
 mod tests {
-    use udplb_abi::{forward::ADDRESS_REWRITE, record};
+    use udplb_abi::{forward::ADDRESS_REWRITE, record, trace::FRAGMENT_NONE};
 
     use super::*;
 
@@ -239,7 +239,8 @@ mod tests {
             action: 0,
             neighbour_mac: [2, 0, 0, 0, 0, 1],
             neighbour_state: STATE_RESOLVED,
-            padding: [0; 5],
+            fragment: FRAGMENT_NONE,
+            padding: [0; 4],
         }
     }
 

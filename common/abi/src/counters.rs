@@ -79,20 +79,21 @@ pub struct DestinationCounters {
 pub enum UnmatchedReason {
     /// A header is cut short or contradicts itself.
     Malformed = 0,
-    /// A fragment of an IP packet: ports are missing or the datagram is not whole.
-    Fragment = 1,
+    /// A later fragment of a UDP datagram whose first one is not known: it has not come yet, was lost or
+    /// malformed, or came too long ago, or before its forward was changed.
+    OrphanFragment = 1,
 }
 
 impl UnmatchedReason {
     /// Every reason, in index order.
-    pub const ALL: [Self; 2] = [Self::Malformed, Self::Fragment];
+    pub const ALL: [Self; 2] = [Self::Malformed, Self::OrphanFragment];
 
     /// The label value.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",
-            Self::Fragment => "fragment",
+            Self::OrphanFragment => "orphan_fragment",
         }
     }
 }

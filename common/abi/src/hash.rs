@@ -46,7 +46,7 @@ const FINAL_2: u64 = 0xbb67_ae85_84ca_a73b;
 /// Takes one word in. Each step is a bijection of the state, so no key collides with another that
 /// differs in one word only.
 #[inline(always)]
-const fn absorb(state: u64, word: u64) -> u64 {
+pub(crate) const fn absorb(state: u64, word: u64) -> u64 {
     let mixed = (state ^ word).wrapping_mul(STEP);
     mixed ^ (mixed >> 32)
 }

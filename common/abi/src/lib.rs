@@ -29,6 +29,7 @@
 pub mod address;
 pub mod counters;
 pub mod forward;
+pub mod fragment;
 pub mod hash;
 pub mod listener;
 pub mod next_hop;
@@ -57,6 +58,8 @@ pub mod map {
     pub const FORWARDS: &str = "FORWARDS";
     /// [`crate::forward::ForwardSlot`]s.
     pub const FORWARD_SLOTS: &str = "FORWARD_SLOTS";
+    /// `u32` by slot of [`FORWARD_SLOTS`]: how often the slot was written.
+    pub const FORWARD_STAMPS: &str = "FORWARD_STAMPS";
     /// Longest prefix match over [`crate::forward::SourceKey`]; the value repeats the set.
     pub const SOURCES: &str = "SOURCES";
     /// Balance tables, eight entries of one byte in each value.
@@ -69,6 +72,11 @@ pub mod map {
     pub const RATE_LIMITS: &str = "RATE_LIMITS";
     /// Hash from [`crate::listener::VlanKey`] to the VLAN device that takes such frames.
     pub const VLANS: &str = "VLANS";
+    /// Hash from [`crate::fragment::FragmentKey`] to [`crate::fragment::FragmentSlot`] that forgets the
+    /// oldest. Of the program only.
+    pub const FRAGMENTS: &str = "FRAGMENTS";
+    /// Per-CPU `u32`: the IPv4 identifications that the program has given away. Of the program only.
+    pub const IDENTIFICATIONS: &str = "IDENTIFICATIONS";
     /// The program's zero-initialised data, one value: a [`crate::trace::TraceRequest`]. The ELF
     /// section gives it its name; the pin is called `TRACE`.
     pub const TRACE: &str = ".bss";

@@ -150,9 +150,18 @@ pub struct TraceEvent {
     pub neighbour_mac: [u8; 6],
     /// `STATE_*` of the next hop.
     pub neighbour_state: u8,
+    /// `FRAGMENT_*`.
+    pub fragment: u8,
     /// Always zero.
-    pub padding: [u8; 5],
+    pub padding: [u8; 4],
 }
+
+/// `TraceEvent::fragment`: a whole packet.
+pub const FRAGMENT_NONE: u8 = 0;
+/// `TraceEvent::fragment`: the first fragment of a datagram.
+pub const FRAGMENT_FIRST: u8 = 1;
+/// `TraceEvent::fragment`: a later fragment, with the ports of the first.
+pub const FRAGMENT_LATER: u8 = 2;
 
 /// Bytes of the ring buffer: 7,700 decisions.
 pub const TRACE_BUFFER_BYTES: u32 = 1 << 20;

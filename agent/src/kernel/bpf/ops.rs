@@ -5,7 +5,7 @@ use std::io;
 use aya::maps::{MapError, PerCpuValues, lpm_trie::Key};
 use thiserror::Error;
 use udplb_abi::{
-    forward::{SOURCE_KEY_BITS, TABLE_ENTRIES_PER_VALUE, UpstreamSlot},
+    forward::{ForwardSlot, SOURCE_KEY_BITS, TABLE_ENTRIES_PER_VALUE, UpstreamSlot},
     listener::LISTENER_KEY_BITS,
     map,
     record::{MAX_NAME, Name, Neighbour, NeighbourKey},
@@ -86,7 +86,7 @@ impl Maps {
                 Ok(())
             }
             Op::WriteForward { slot, value } => {
-                self.forward_slots.write(*slot, **value);
+                self.write_forward(*slot, **value);
                 Ok(())
             }
             Op::WriteListener { slot, value } => {
@@ -177,6 +177,13 @@ impl Maps {
         key: &NeighbourKey,
     ) -> Result<(), MapOpError> {
         removed(map::NEIGHBOURS, self.neighbours.remove(key))
+    }
+
+    /// With another stamp, so that what a program remembers of the slot's last meaning is not taken for this one.
+    fn write_forward(&self, slot: u32, value: ForwardSlot) {
+        let stamp = self.forward_stamps.load(slot, 0).wrapping_add(1);
+        self.forward_stamps.store(slot, 0, stamp);
+        self.forward_slots.write(slot, value);
     }
 
     fn write_table(&self, first: u32, entries: &[u8]) {

@@ -11,7 +11,7 @@ use aya::{
     programs::{ProgramError, SchedClassifier},
 };
 use thiserror::Error;
-use udplb_abi::{map, trace::TRACE_BUFFER_BYTES};
+use udplb_abi::{fragment::MAX_DATAGRAMS, map, trace::TRACE_BUFFER_BYTES};
 
 use super::{
     PinDirectory,
@@ -221,6 +221,7 @@ fn map_info(map: &Map) -> Result<MapInfo, MapError> {
         Map::Array(map)
         | Map::HashMap(map)
         | Map::LpmTrie(map)
+        | Map::LruHashMap(map)
         | Map::PerCpuArray(map)
         | Map::PerCpuHashMap(map)
         | Map::RingBuf(map) => map.info(),
@@ -255,7 +256,7 @@ fn compare(pin: &Path, ours: &MapInfo, found: &MapInfo) -> Result<(), LoadError>
 }
 
 /// Entries of every map. `PORTS` is one value that holds a word for each port.
-fn sizes(capacity: &Capacity) -> [(&'static str, u32); 23] {
+fn sizes(capacity: &Capacity) -> [(&'static str, u32); 26] {
     let Capacity {
         listeners,
         prefixes,
@@ -284,6 +285,7 @@ fn sizes(capacity: &Capacity) -> [(&'static str, u32); 23] {
         (map::LISTENER_SLOTS, listener_slots),
         (map::FORWARDS, forwards),
         (map::FORWARD_SLOTS, forward_slots),
+        (map::FORWARD_STAMPS, forward_slots),
         (map::SOURCES, sources),
         (map::TABLES, tables),
         (map::UPSTREAMS, upstreams),
@@ -298,6 +300,8 @@ fn sizes(capacity: &Capacity) -> [(&'static str, u32); 23] {
         (map::RETIRED, retired),
         (map::ATTACHMENTS, attachments),
         (map::NEIGHBOURS, neighbours),
+        (map::FRAGMENTS, MAX_DATAGRAMS),
+        (map::IDENTIFICATIONS, 1),
         (map::TRACE, 1),
         (map::TRACE_BUDGETS, 1),
         (map::TRACE_EVENTS, TRACE_BUFFER_BYTES),
