@@ -240,7 +240,7 @@ fn find<H: Headers>(
         longest: length,
         source_port: udp.source,
         destination_port: udp.destination,
-        unchecked: udp.check == 0,
+        unchecked: u32::from(udp.check == 0) ^ forward.zero,
     });
     let segment = skb.gso_size();
     if segment != 0 {

@@ -104,12 +104,12 @@ pub(crate) fn rewrite<H: Headers>(
     let mut outside = outside_of_checksums::<H>(from, to);
     skb.store(work.transport + DESTINATION_PORT, &to.port.to_ne_bytes())?;
     skb.adjust_field(check, from.port, to.port)?;
-    if work.unchecked {
+    if work.unchecked != 0 {
         outside += change(u32::from(from.port), u32::from(to.port));
     }
     skb.store(0, bytes(headers))?;
     skb.adjust_pseudo_header(check, fold32(pseudo_header))?;
-    if H::HEADER_HAS_NO_CHECKSUM || work.unchecked {
+    if H::HEADER_HAS_NO_CHECKSUM || work.unchecked != 0 {
         skb.adjust_hardware_sum(fold32(outside));
     }
     Ok(to)

@@ -80,9 +80,10 @@ fn find<'a, H: Headers>(
     if listener.forward != entry.slot.forward {
         return None;
     }
+    let forward = lookup::forward(listener.forward)?;
     let work = work.write(Work {
         skb,
-        forward: lookup::forward(listener.forward)?,
+        forward,
         listener,
         amount: Amount {
             packets: 1,
@@ -92,7 +93,7 @@ fn find<'a, H: Headers>(
         longest: length,
         source_port: u16::from_ne_bytes(entry.slot.source_port),
         destination_port: u16::from_ne_bytes(entry.slot.target_port),
-        unchecked: false,
+        unchecked: forward.zero,
     });
     entry.holds_for(work).then_some(work)
 }
