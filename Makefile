@@ -1,5 +1,5 @@
 # Every target does the set-up that it needs; `make setup` alone does nothing else.
-.PHONY: help setup build images test e2e cluster cluster-down demo demo-standalone bench lint format format-check clean install uninstall
+.PHONY: help setup build images test e2e cluster cluster-down demo demo-standalone bench mutants lint format format-check clean install uninstall
 
 CARGO := cargo
 
@@ -60,6 +60,9 @@ demo-standalone: build ## Clone and forward real packets by a file, without Kube
 
 bench: build ## Nanoseconds a packet, and packets a second beside bare programs; needs root
 	@target/release/udplb-bench
+
+mutants: setup ## Seed defects into the datapath: each must turn tests red; needs root, takes an hour
+	$(CARGO) run --release --quiet --package udplb-tests --bin udplb-mutants
 
 lint: setup ## Clippy with warnings denied, for the host and for the kernel
 	$(CARGO) clippy --release --all-targets -- -D warnings

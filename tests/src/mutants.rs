@@ -3,6 +3,7 @@
 //! A defect is an edit of the datapath's sources. It is made in a copy of them below `target/mutants`, the program is
 //! built there as the agent's own build does it, and an agent with that program plays the packet suite.
 
+mod artifacts;
 mod edit;
 mod options;
 mod scratch;
@@ -11,6 +12,7 @@ pub mod table;
 
 use std::process::ExitCode;
 
+use artifacts::Artifacts;
 pub use edit::apply;
 use options::Options;
 use scratch::Scratch;
@@ -19,8 +21,8 @@ use table::Mutant;
 
 /// Plays the suite for every defect, or those that the arguments name.
 pub fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
-    let chosen = match Options::parse(arguments) {
-        Options::Run(mutants) => mutants,
+    let (chosen, depth) = match Options::parse(arguments) {
+        Options::Run { mutants, depth } => (mutants, depth),
         Options::Help => {
             print!("{}", options::HELP);
             return ExitCode::SUCCESS;
@@ -33,13 +35,14 @@ pub fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let suite = Suite::build();
-    let scratch = Scratch::copy(suite.build_script());
+    let artifacts = Artifacts::build();
+    let scratch = Scratch::copy(&artifacts.script);
+    let suite = Suite::of(artifacts, depth);
     eprintln!("the program as it is …");
     let program = scratch
         .build()
         .expect("the program as it is does not build");
-    match suite.play(&program) {
+    match suite.play_whole(&program) {
         Played::Green => {}
         other => {
             eprintln!("the program as it is: {other}");

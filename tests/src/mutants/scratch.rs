@@ -26,6 +26,11 @@ pub(super) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
+/// Where everything is that a run makes.
+pub(super) fn folder() -> PathBuf {
+    root().join("target/mutants")
+}
+
 pub(super) struct Scratch {
     /// The copy.
     sources: PathBuf,
@@ -38,10 +43,11 @@ pub(super) struct Scratch {
 impl Scratch {
     /// Copies the sources anew.
     pub(super) fn copy(script: &Path) -> Self {
-        let folder = root().join("target/mutants");
-        let (sources, output) = (folder.join("sources"), folder.join("output"));
+        let [sources, output] = ["sources", "output"].map(|name| folder().join(name));
         drop(fs::remove_dir_all(&sources));
-        fs::create_dir_all(&output).unwrap();
+        for new in [&sources, &output] {
+            fs::create_dir_all(new).unwrap();
+        }
         for name in SOURCES {
             copy(&root().join(name), &sources.join(name));
         }

@@ -1,14 +1,8 @@
 //! The packet suite, played against an agent with a given program. IO.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-};
+use std::{collections::BTreeMap, fmt, path::Path, process::Command};
 
-use serde_json::Value;
-
-use super::scratch::root;
+use super::{artifacts::Artifacts, scratch::root};
 use crate::rows::RED;
 
 /// Themes wait for the kernel more than they compute.
@@ -17,82 +11,88 @@ const THREADS: &str = "8";
 /// The agent's word for a program that the verifier does not take.
 const REFUSED: &str = "the kernel refused the eBPF program";
 
+/// How much of the suite is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// All of it: every row that notices is shown.
+    Whole,
+    /// Theme by theme, to the first one that notices.
+    Quick,
+}
+
 /// What came of it.
 pub(super) enum Played {
     Green,
-    /// Every row that is red.
-    Red(Vec<String>),
+    /// Every row that is red, by theme.
+    Red(BTreeMap<String, Vec<String>>),
     /// No statement about rows: what happened instead.
     Useless(String),
 }
 
 pub(super) struct Suite {
-    build_script: PathBuf,
-    agent: PathBuf,
-    tests: PathBuf,
+    artifacts: Artifacts,
+    depth: Depth,
+    /// Its tests.
+    themes: Vec<String>,
 }
 
 impl Suite {
-    /// Builds what is needed and finds out where it is.
-    pub(super) fn build() -> Self {
-        let agent = artifacts(&[
-            "build",
-            "--package",
-            "udplb-agent",
-            "--example",
-            "other_program",
-        ]);
-        let tests = artifacts(&[
-            "test",
-            "--no-run",
-            "--package",
-            "udplb-tests",
-            "--test",
-            "packets",
-        ]);
-        let find = |artifacts: &[Value], kind: &str, name: &str| {
-            let found = artifacts.iter().find(|artifact| {
-                artifact["target"]["kind"][0] == kind
-                    && artifact["target"]["name"] == name
-                    && artifact["package_id"].as_str().is_some_and(|package| {
-                        package.contains("/agent#") || package.contains("/tests#")
-                    })
-            });
-            let artifact = found.unwrap_or_else(|| panic!("cargo tells of no {kind} {name}"));
-            PathBuf::from(artifact["filenames"][0].as_str().unwrap())
-        };
+    pub(super) fn of(artifacts: Artifacts, depth: Depth) -> Self {
+        let list = Command::new(&artifacts.tests)
+            .args(["--list", "--format", "terse"])
+            .output()
+            .expect("the packet suite does not run");
+        let themes = String::from_utf8_lossy(&list.stdout)
+            .lines()
+            .filter_map(|line| line.strip_suffix(": test"))
+            .map(str::to_owned)
+            .collect();
         Self {
-            build_script: find(&agent, "custom-build", "build-script-build"),
-            agent: find(&agent, "example", "other_program"),
-            tests: find(&tests, "test", "packets"),
+            artifacts,
+            depth,
+            themes,
         }
     }
 
-    /// The one that builds the program.
-    pub(super) fn build_script(&self) -> &Path {
-        &self.build_script
+    /// Plays every row against an agent with this program.
+    pub(super) fn play_whole(&self, program: &Path) -> Played {
+        self.run(program, &[])
     }
 
-    /// Plays all rows against an agent with this program.
+    /// Plays the rows as deep as was asked for.
     pub(super) fn play(&self, program: &Path) -> Played {
-        let output = Command::new(&self.tests)
+        match self.depth {
+            Depth::Whole => self.play_whole(program),
+            Depth::Quick => self
+                .themes
+                .iter()
+                .map(|theme| self.run(program, &["--exact", theme]))
+                .find(|played| !matches!(played, Played::Green))
+                .unwrap_or(Played::Green),
+        }
+    }
+
+    fn run(&self, program: &Path, arguments: &[&str]) -> Played {
+        let output = Command::new(&self.artifacts.tests)
             .args(["--test-threads", THREADS])
+            .args(arguments)
             .current_dir(root().join("tests"))
-            .env("UDPLB_AGENT", &self.agent)
+            .env("UDPLB_AGENT", &self.artifacts.agent)
             .env("UDPLB_PROGRAM", program)
             .output()
             .expect("the packet suite does not run");
-        let text =
-            String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-        let red: Vec<String> = text
-            .lines()
-            .filter_map(|line| line.strip_prefix(RED))
-            .map(str::to_owned)
-            .collect();
-        if text.contains(REFUSED) {
-            return Played::Useless(REFUSED.to_owned());
+        let [out, error] =
+            [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+        let text = out + error;
+        let mut red: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for line in text.lines().filter_map(|line| line.strip_prefix(RED)) {
+            let (theme, row) = line.split_once(": ").unwrap_or((line, ""));
+            red.entry(theme.to_owned())
+                .or_default()
+                .push(row.to_owned());
         }
         match (output.status.success(), red.is_empty()) {
+            _ if text.contains(REFUSED) => Played::Useless(REFUSED.to_owned()),
             (true, _) => Played::Green,
             (false, false) => Played::Red(red),
             (false, true) => {
@@ -104,42 +104,22 @@ impl Suite {
 
 impl fmt::Display for Played {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 3;
         match self {
             Self::Green => formatter.write_str("no row is red"),
             Self::Useless(what) => formatter.write_str(what),
-            Self::Red(rows) => {
-                write!(formatter, "{} rows are red", rows.len())?;
-                for row in rows {
-                    write!(formatter, "\n  {row}")?;
+            Self::Red(themes) => {
+                let count: usize = themes.values().map(Vec::len).sum();
+                write!(formatter, "{count} rows are red")?;
+                for (theme, rows) in themes {
+                    let shown = rows[..rows.len().min(SHOWN)].join("; ");
+                    write!(formatter, "\n  {theme}: {shown}")?;
+                    if rows.len() > SHOWN {
+                        write!(formatter, "; and {} more", rows.len() - SHOWN)?;
+                    }
                 }
                 Ok(())
             }
         }
     }
-}
-
-/// Has cargo build something, and returns what it tells of each part.
-fn artifacts(arguments: &[&str]) -> Vec<Value> {
-    let mut command = Command::new(env!("CARGO"));
-    let _: &mut Command = command
-        .args(arguments)
-        .arg("--message-format=json")
-        .current_dir(root());
-    if !cfg!(debug_assertions) {
-        let _: &mut Command = command.arg("--release");
-    }
-    let output = command
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("cargo does not run");
-    assert!(
-        output.status.success(),
-        "cargo {arguments:?}: {}",
-        output.status
-    );
-    String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .filter(|message: &Value| message["reason"] == "compiler-artifact")
-        .collect()
 }
