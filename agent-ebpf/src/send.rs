@@ -179,7 +179,6 @@ impl Way {
 
     #[inline(always)]
     fn redirect(&self, skb: Skb) -> Result<(), Refused> {
-        let interface = self.next_hop.interface;
         if self.next_hop.is_ready() {
             return skb::redirect(self.gate(skb));
         }
