@@ -10,6 +10,7 @@
 
 mod examine;
 mod follow;
+mod identification;
 mod memory;
 mod rewrite;
 
@@ -33,6 +34,8 @@ impl Part {
     /// Above the kind; below [`crate::parse::MAX_OFFSET`].
     const HEADER: u32 = 2;
     const MAX_HEADER: u32 = 0x1ff;
+    /// Above that: a bit for each destination.
+    const RENEWED: u32 = 16;
 
     /// All of it.
     pub(crate) const WHOLE: Self = Self(0);
@@ -56,10 +59,18 @@ impl Part {
         Self(self.0 | header << Self::HEADER)
     }
 
-    /// The same behind VLAN tags that are off: everything is this much further in front.
+    /// The same when a tag is off: everything is this much further in front.
     #[inline(always)]
     pub(crate) const fn shifted(self, by: u32) -> Self {
-        Self(self.0.wrapping_sub(by << Self::HEADER))
+        if self.header() == 0 {
+            return self;
+        }
+        Self(self.0 - (by << Self::HEADER))
+    }
+
+    #[inline(always)]
+    const fn header(self) -> u32 {
+        self.0 >> Self::HEADER & Self::MAX_HEADER
     }
 
     /// The word: 0 for a whole packet.
@@ -100,10 +111,22 @@ impl Part {
         self.0 & Self::IS_LATER != 0
     }
 
+    /// The same, with a bit for each destination whose copies get an identification of their own.
+    #[inline(always)]
+    const fn renewing(self, destinations: u32) -> Self {
+        Self(self.0 | destinations << Self::RENEWED)
+    }
+
+    /// Whether the copies of a destination get an identification of their own.
+    #[inline(always)]
+    const fn renews(self, destination: u32) -> bool {
+        self.0 >> (Self::RENEWED + destination) & 1 != 0
+    }
+
     /// Offset of the identification in the IPv6 fragment header.
     #[inline(always)]
     const fn identification(self) -> u32 {
-        (self.0 >> Self::HEADER & Self::MAX_HEADER) + 4
+        self.header() + 4
     }
 }
 
@@ -158,11 +181,14 @@ pub(crate) fn prepare<H: Headers>(network: u32, part: Part, subject: &mut Subjec
             subject.plan.assume_init_ref(),
         )
     };
-    if part.is_later() {
-        return;
-    }
-    let fragment = subject.fragment.write(Fragment::new(part, 0, 0));
-    if part.is_first() {
+    if !part.is_later() {
+        let fragment = subject.fragment.write(Fragment::new(part, 0, 0));
+        if part.is_whole() {
+            return;
+        }
         memory::remember(network, work, headers, plan, fragment);
     }
+    // SAFETY: written above, or by `follow`.
+    let fragment = unsafe { subject.fragment.assume_init_mut() };
+    fragment.part = part.renewing(identification::renewed(work, plan));
 }

@@ -5,7 +5,6 @@ use core::hint::black_box;
 
 use crate::{
     headers::{Headers, Sum, bytes, change, fold32},
-    plan::Plan,
     skb::Refused,
     work::Work,
 };
@@ -47,7 +46,6 @@ pub(crate) trait Rewriter<H> {
     fn to_destination(
         &mut self,
         work: &Work,
-        plan: &Plan,
         headers: &mut H,
         port: u16,
         index: u32,
@@ -63,7 +61,6 @@ impl<H: Headers> Rewriter<H> for Summed {
     fn to_destination(
         &mut self,
         work: &Work,
-        _plan: &Plan,
         headers: &mut H,
         port: u16,
         _index: u32,

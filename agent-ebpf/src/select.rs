@@ -53,6 +53,23 @@ impl Choice {
         self.0 & Self::KIND <= Self::SEND_UNRESOLVED
     }
 
+    /// Whether it sends as soon as the kernel has found the neighbour.
+    #[inline(always)]
+    pub(crate) const fn waits(self) -> bool {
+        self.0 & Self::KIND == Self::SEND_UNRESOLVED
+    }
+
+    /// The upstream that was chosen; [`NONE`] where none was.
+    #[inline(always)]
+    pub(crate) const fn upstream(self) -> u32 {
+        match self.outcome() {
+            Outcome::Send { upstream }
+            | Outcome::SendUnresolved { upstream }
+            | Outcome::Drop { upstream, .. } => upstream,
+            Outcome::SampledOut | Outcome::Nothing => NONE,
+        }
+    }
+
     /// The choice that has this word.
     #[inline(always)]
     pub(crate) const fn from_word(word: u32) -> Self {

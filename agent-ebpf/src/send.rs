@@ -104,10 +104,7 @@ fn to_destination<H: Headers, R: Rewriter<H>>(
     let headers = black_box(&mut headers);
     let port = address(work, headers, destination, &way);
     let headers = black_box(headers);
-    if packet
-        .to_destination(work, plan, headers, port, index)
-        .is_err()
-    {
+    if packet.to_destination(work, headers, port, index).is_err() {
         return drop(DropReason::RewriteFailed);
     }
     let sent = if is_last {

@@ -2,24 +2,22 @@
 
 use core::{mem::MaybeUninit, ptr::read_volatile};
 
-use aya_ebpf::helpers::generated::{
-    bpf_get_prandom_u32, bpf_get_smp_processor_id, bpf_ktime_get_ns,
-};
+use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use udplb_abi::{
     MAX_DESTINATIONS, NONE,
-    address::{Address, Family},
+    address::Address,
     counters::DropReason,
     fragment::{FragmentKey, FragmentSlot, Grounds, MAX_AGE},
 };
 
-use super::{Fragment, Part};
+use super::{Fragment, Part, identification::fresh};
 use crate::{
     headers::{self, Headers, Words},
     lookup,
-    maps::{FORWARD_STAMPS, FRAGMENT_ENTRY, FRAGMENTS, IDENTIFICATIONS},
+    maps::{FORWARD_STAMPS, FRAGMENT_ENTRY, FRAGMENTS},
     parse::ETHERNET_LENGTH,
-    plan::{LAST, Plan, each},
-    select::{Choice, Outcome},
+    plan::{LAST, Plan},
+    select::Choice,
     skb::{Skb, Tag},
     slots,
     work::Work,
@@ -131,10 +129,15 @@ impl Entry {
         self.slot.sealed(&self.key, grounds) == self.slot.seal
     }
 
-    /// What a destination chose for the first fragment.
+    /// What a destination did with the first fragment.
     #[inline(always)]
     pub(super) const fn choice(&self, index: usize) -> Choice {
-        Choice::from_word(self.slot.choices[index & LAST])
+        let choice = Choice::from_word(self.slot.choices[index & LAST]);
+        // A copy does not wait for a neighbour, and what follows would be the rest of nothing.
+        if choice.waits() && index as u32 != self.slot.last {
+            return choice.failed(DropReason::NeighbourUnresolved as u32);
+        }
+        choice
     }
 }
 
@@ -167,30 +170,6 @@ fn grounds(work: &Work) -> Grounds {
     }
 }
 
-/// Identifications for the copies of a datagram, one for each destination, that no other datagram has had for
-/// a while.
-///
-/// In IPv4, 16 bits have to do: each CPU counts on its own, from places as far from each other as those of the
-/// golden ratio. In IPv6, they are random, as the kernel's own (RFC 7739, 5.1).
-#[inline(always)]
-fn fresh<H: Headers>() -> u32 {
-    const GOLDEN: u32 = 0x9e37_79b9;
-    if let Family::V6 = H::FAMILY {
-        // SAFETY: takes nothing.
-        return unsafe { bpf_get_prandom_u32() };
-    }
-    // SAFETY: takes nothing.
-    let place = unsafe { bpf_get_smp_processor_id() }.wrapping_mul(GOLDEN) >> 16;
-    let Some(count) = IDENTIFICATIONS.get_ptr_mut(0) else {
-        return place;
-    };
-    // SAFETY: this CPU's copy; programs on one CPU do not interrupt each other here.
-    unsafe {
-        *count = (*count).wrapping_add(MAX_DESTINATIONS as u32);
-        place.wrapping_add(*count)
-    }
-}
-
 /// Remembers what was decided for the first fragment of a datagram, for the later ones. Where the kernel has
 /// no room, they are orphans.
 #[inline(always)]
@@ -211,19 +190,12 @@ pub(super) fn remember<H: Headers>(
     slot.identification = fragment.fresh;
     slot.source_port = work.source_port.to_ne_bytes();
     slot.target_port = work.destination_port.to_ne_bytes();
-    slot.padding = 0;
-    slot.choices = [0; MAX_DESTINATIONS];
-    each(work.forward, |index| {
-        let choice = plan.choices[index as usize & LAST];
-        // A copy does not wait for a neighbour, and what follows would be the rest of nothing.
-        let waits = matches!(choice.outcome(), Outcome::SendUnresolved { .. });
-        let choice = if waits && index != plan.last {
-            choice.failed(DropReason::NeighbourUnresolved as u32)
-        } else {
-            choice
-        };
-        slot.choices[index as usize & LAST] = choice.word();
-    });
+    slot.last = plan.last;
+    let mut index = 0;
+    while index < MAX_DESTINATIONS {
+        slot.choices[index] = plan.choices[index].word();
+        index += 1;
+    }
     entry.publish(&grounds(work));
 }
 

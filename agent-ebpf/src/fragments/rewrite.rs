@@ -1,11 +1,8 @@
 //! Rewrites what takes the rare way: fragments, with their identifications, and whole packets as well.
 
-use udplb_abi::forward::ADDRESS_REWRITE;
-
 use super::Fragment;
 use crate::{
     headers::{Headers, change, fold32},
-    plan::{LAST, Plan},
     rewrite::{Rewriter, Summed, rewrite, rewrite_addresses},
     skb::Refused,
     work::Work,
@@ -52,15 +49,12 @@ impl<H: Headers> Rewriter<H> for Fragment {
     fn to_destination(
         &mut self,
         work: &Work,
-        _plan: &Plan,
         headers: &mut H,
         port: u16,
         index: u32,
     ) -> Result<(), Refused> {
         let mut identification = self.own;
-        let destination = &work.forward.destinations[index as usize & LAST];
-        // Where copies of several senders have one source, equal identifications would mix their datagrams.
-        if !self.part.is_whole() && destination.source_address == ADDRESS_REWRITE {
+        if self.part.renews(index) {
             identification = self.fresh.wrapping_add(index);
             headers.set_identification(identification as u16);
         }

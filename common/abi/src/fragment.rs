@@ -47,8 +47,8 @@ pub struct FragmentSlot {
     pub source_port: [u8; 2],
     /// Destination port, network byte order.
     pub target_port: [u8; 2],
-    /// Always zero.
-    pub padding: u32,
+    /// The last destination that sent the first fragment.
+    pub last: u32,
     /// What each destination decided for the first fragment: the program's own words.
     pub choices: [u32; MAX_DESTINATIONS],
 }

@@ -12,8 +12,10 @@ const FRAMES: u32 = 200_000;
 const SEED: u64 = 0x0b5e_55ed_5eed_1e55;
 const ETHERNET: usize = 14;
 const UDP: u8 = 17;
-/// Hop-by-hop options, routing, destination options.
-const EXTENSIONS: [u8; 3] = [0, 43, 60];
+const FRAGMENT: u8 = 44;
+const DESTINATION_OPTIONS: u8 = 60;
+/// Hop-by-hop options, routing and these two.
+const EXTENSIONS: [u8; 4] = [0, 43, FRAGMENT, DESTINATION_OPTIONS];
 
 /// Marsaglia's xorshift: the same numbers in every run.
 struct Numbers(u64);
@@ -65,8 +67,9 @@ impl Numbers {
     }
 }
 
-/// Whether a frame is a whole UDP datagram to a forward that consumes, read in another way than the program's. It may
-/// have more extension headers, and in another order, than a strict parser allows.
+/// Whether a frame is a UDP datagram to a forward that consumes, or a fragment of one, read in another way than the
+/// program's. It may have more extension headers, and in another order, than a strict parser allows. The damage makes
+/// fragments of whole datagrams; all have one identification, so later ones have a first to follow.
 fn may_be_consumed(scene: &Scene, frame: &[u8]) -> bool {
     let to_node = frame[..6] == scene.lab.host("node").mac("eth0").0 || frame[0] & 1 != 0;
     to_node && is_consumed_datagram(frame).unwrap_or(false)
@@ -85,10 +88,10 @@ fn is_consumed_datagram(frame: &[u8]) -> Option<bool> {
         _ => return Some(false),
     };
     let first = frame.get(ip)?;
+    let (mut is_fragment, mut is_later) = (false, false);
     let (mut next, mut udp, destination): (u8, usize, IpAddr) = if version == 4 {
-        if word(ip + 6)? & 0x3fff != 0 {
-            return Some(false);
-        }
+        let field = word(ip + 6)?;
+        (is_fragment, is_later) = (field & 0x3fff != 0, field & 0x1fff != 0);
         let address: [u8; 4] = *frame.get(ip + 16..)?.first_chunk()?;
         let length = usize::from(first & 15) * 4;
         (*frame.get(ip + 9)?, ip + length, address.into())
@@ -97,16 +100,29 @@ fn is_consumed_datagram(frame: &[u8]) -> Option<bool> {
         (*frame.get(ip + 6)?, ip + 40, address.into())
     };
     while version == 6 && EXTENSIONS.contains(&next) {
+        let length = if next == FRAGMENT {
+            let field = word(udp + 2)?;
+            (is_fragment, is_later) = (field & 0xfff9 != 0, field & 0xfff8 != 0);
+            8
+        } else {
+            (usize::from(*frame.get(udp + 1)?) + 1) * 8
+        };
         next = *frame.get(udp)?;
-        udp += (usize::from(*frame.get(udp + 1)?) + 1) * 8;
+        udp += length;
+        if is_later {
+            break;
+        }
     }
     let node = NODE.map(|address| address.trim_matches(['[', ']']).parse().unwrap());
+    let to_node = first >> 4 == version && node.contains(&destination);
+    if is_later {
+        return Some(to_node && [UDP, DESTINATION_OPTIONS].contains(&next));
+    }
     Some(
-        first >> 4 == version
+        to_node
             && next == UDP
-            && node.contains(&destination)
             && [FORWARD, FORWARD_MANY].contains(&word(udp + 2)?)
-            && udp + usize::from(word(udp + 4)?) <= frame.len(),
+            && (is_fragment || udp + usize::from(word(udp + 4)?) <= frame.len()),
     )
 }
 
