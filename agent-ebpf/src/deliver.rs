@@ -10,7 +10,7 @@ use crate::{
     fragments::{self, Fragment, Part},
     headers::{self, Headers},
     lookup,
-    parse::{ETHERNET_LENGTH, UDP_LENGTH},
+    parse::UDP_LENGTH,
     plan::Plan,
     rewrite::Summed,
     send,
@@ -176,7 +176,7 @@ fn send<H: Headers>(
     let stripped = tags.strip(skb);
     // With or without tags is the same to the verifier, which walks the rest once.
     tags.hide(work.forward.zero);
-    let shift = network - ETHERNET_LENGTH;
+    let shift = network - H::LINK;
     work.transport -= shift;
     fragment.part = fragment.part.shifted(shift);
     // Behind two tags, the first image missed the Ethernet header.
@@ -213,7 +213,7 @@ fn find<H: Headers>(
     if skb.is_for_another_host() {
         return None;
     }
-    let image = offsets.network() - ETHERNET_LENGTH;
+    let image = offsets.network() - H::LINK;
     let headers = headers::load(&mut subject.headers, skb, image).ok()?;
     let tag = skb.tag();
     if tag.is_some() && lookup::belongs_to_vlan_device(skb.interface(), tag) {

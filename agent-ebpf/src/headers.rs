@@ -2,7 +2,7 @@
 
 use core::mem::MaybeUninit;
 
-use udplb_abi::address::Family;
+use udplb_abi::{address::Family, next_hop::LINK_HEADER};
 
 use crate::skb::{Refused, Skb};
 
@@ -37,8 +37,15 @@ pub(crate) type Words = [u32; 4];
 /// The middle word of an IPv4 address in its mapped form.
 pub(crate) const MAPPED: u32 = 0xffff_u32.to_be();
 
-/// The Ethernet header and the fixed part of an IP header.
+/// Bytes of the link header on Ethernet, for the images below.
+pub(crate) const ETHERNET: usize = LINK_HEADER as usize;
+/// The same on devices whose frames are bare IP packets.
+pub(crate) const NONE: usize = 0;
+
+/// The link header and the fixed part of an IP header.
 pub(crate) trait Headers: Copy {
+    /// Bytes of the link header.
+    const LINK: u32;
     /// Address family.
     const FAMILY: Family;
     /// Whether no checksum of the IP header covers what a rewrite changes (IPv6).
@@ -46,6 +53,8 @@ pub(crate) trait Headers: Copy {
 
     /// Bytes of both headers.
     const LENGTH: usize;
+    /// Where they begin in an image.
+    const START: usize = IP - Self::LINK as usize;
 
     /// Source address.
     fn source(&self) -> Words;
@@ -72,11 +81,12 @@ pub(crate) trait Headers: Copy {
     fn set_identification(&mut self, identification: u16);
 }
 
-/// Two bytes of room in front put the IP header on an eight-byte boundary.
+/// Two bytes of room in front put the IP header on an eight-byte boundary. Where there is no link header, its place is
+/// room as well.
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
-pub(crate) struct V4 {
-    room: MaybeUninit<u16>,
+pub(crate) struct V4<const LINK: usize> {
+    room: u16,
     ethernet: Ethernet,
     /// Version and TOS, length, identification, flags and fragment offset.
     start: [u16; 4],
@@ -85,14 +95,14 @@ pub(crate) struct V4 {
     checksum: u16,
     source: u32,
     destination: u32,
-    end: MaybeUninit<u32>,
+    end: u32,
 }
 
 /// See [`V4`].
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
-pub(crate) struct V6 {
-    room: MaybeUninit<u16>,
+pub(crate) struct V6<const LINK: usize> {
+    room: u16,
     ethernet: Ethernet,
     start: [u16; 3],
     next_header: u8,
@@ -117,18 +127,22 @@ impl Ethernet {
     }
 }
 
-const ROOM: usize = 2;
-const V4_LENGTH: usize = 34;
+/// Where the IP header begins in an image.
+const IP: usize = 16;
+const V4_LENGTH: usize = 20;
 /// In the start of an IPv4 header.
 const IDENTIFICATION: usize = 2;
-const V6_LENGTH: usize = 54;
+const V6_LENGTH: usize = 40;
 
-const _: () = assert!(core::mem::offset_of!(V4, end) == ROOM + V4_LENGTH);
-const _: () = assert!(size_of::<V6>() == ROOM + V6_LENGTH);
+const _: () = assert!(core::mem::offset_of!(V4<ETHERNET>, start) == IP);
+const _: () = assert!(core::mem::offset_of!(V6<ETHERNET>, start) == IP);
+const _: () = assert!(core::mem::offset_of!(V4<ETHERNET>, end) == IP + V4_LENGTH);
+const _: () = assert!(size_of::<V6<ETHERNET>>() == IP + V6_LENGTH);
 
-impl Headers for V4 {
+impl<const LINK: usize> Headers for V4<LINK> {
+    const LINK: u32 = LINK as u32;
     const FAMILY: Family = Family::V4;
-    const LENGTH: usize = V4_LENGTH;
+    const LENGTH: usize = LINK + V4_LENGTH;
     const HEADER_HAS_NO_CHECKSUM: bool = false;
 
     #[inline(always)]
@@ -169,7 +183,9 @@ impl Headers for V4 {
 
     #[inline(always)]
     fn set_link(&mut self, addresses: &[u16; 6], keeps: u32) {
-        self.ethernet.set(addresses, keeps);
+        if LINK == ETHERNET {
+            self.ethernet.set(addresses, keeps);
+        }
     }
 
     #[inline(always)]
@@ -195,7 +211,7 @@ impl Headers for V4 {
     }
 }
 
-impl V4 {
+impl<const LINK: usize> V4<LINK> {
     /// Carries a change of the header over into its checksum.
     #[inline(always)]
     fn adjust(&mut self, old: u32, new: u32) {
@@ -204,9 +220,10 @@ impl V4 {
     }
 }
 
-impl Headers for V6 {
+impl<const LINK: usize> Headers for V6<LINK> {
+    const LINK: u32 = LINK as u32;
     const FAMILY: Family = Family::V6;
-    const LENGTH: usize = V6_LENGTH;
+    const LENGTH: usize = LINK + V6_LENGTH;
     const HEADER_HAS_NO_CHECKSUM: bool = true;
 
     #[inline(always)]
@@ -241,7 +258,9 @@ impl Headers for V6 {
 
     #[inline(always)]
     fn set_link(&mut self, addresses: &[u16; 6], keeps: u32) {
-        self.ethernet.set(addresses, keeps);
+        if LINK == ETHERNET {
+            self.ethernet.set(addresses, keeps);
+        }
     }
 
     #[inline(always)]
@@ -267,19 +286,23 @@ impl Headers for V6 {
     fn set_identification(&mut self, _identification: u16) {}
 }
 
-/// Loads the headers of a packet whose Ethernet header starts at `offset`, in place: a copy would
-/// take the stack twice.
+/// Loads the headers of a packet that start at `offset`, in place: a copy would take the stack twice.
 #[inline(always)]
 pub(crate) fn load<H: Headers>(
     image: &mut MaybeUninit<H>,
     skb: Skb,
     offset: u32,
 ) -> Result<&mut H, Refused> {
-    // SAFETY: an image holds `LENGTH` bytes behind its room, all of them parts of integers. What
-    // stays uninitialised is `MaybeUninit` itself.
+    const WORD: usize = size_of::<u64>();
+    let words = image.as_mut_ptr().cast::<u64>();
+    let start = words.cast::<u8>();
+    // SAFETY: an image is a multiple of eight bytes long and aligned to eight, and holds `LENGTH` bytes from `START`.
+    // All of them are parts of integers, and what the packet does not fill is zero: before Linux 6.3, the verifier
+    // lets nobody copy what was never written.
     unsafe {
-        let start = image.as_mut_ptr().cast::<u8>().add(ROOM);
-        skb.load(offset, start, H::LENGTH as u32)?;
+        words.cast::<[u64; IP / WORD]>().write([0; _]);
+        words.add(size_of::<H>() / WORD - 1).write(0);
+        skb.load(offset, start.add(H::START), H::LENGTH as u32)?;
         Ok(image.assume_init_mut())
     }
 }
@@ -287,6 +310,7 @@ pub(crate) fn load<H: Headers>(
 /// The headers as they are on the wire, from offset 0 of the frame.
 #[inline(always)]
 pub(crate) fn bytes<H: Headers>(headers: &H) -> &[u8] {
-    // SAFETY: an image holds `LENGTH` initialised bytes behind its room.
-    unsafe { core::slice::from_raw_parts((&raw const *headers).cast::<u8>().add(ROOM), H::LENGTH) }
+    let start = (&raw const *headers).cast::<u8>();
+    // SAFETY: an image holds `LENGTH` initialised bytes from `START`.
+    unsafe { core::slice::from_raw_parts(start.add(H::START), H::LENGTH) }
 }

@@ -25,6 +25,7 @@ mod atomic;
 mod deliver;
 mod fragments;
 mod headers;
+mod lift;
 mod lookup;
 mod maps;
 mod parse;
@@ -45,6 +46,7 @@ use udplb_abi::address::Family;
 
 use crate::{
     deliver::Offsets,
+    headers::{ETHERNET, NONE, V4, V6},
     parse::{Packet, Parsed},
     skb::Skb,
 };
@@ -69,11 +71,26 @@ enum Verdict {
     reason = "the macro hands the context over by value"
 )]
 fn udplb_ethernet(ctx: TcContext) -> i32 {
-    classify(Skb::new(ctx.as_ptr())) as i32
+    let skb = Skb::new(ctx.as_ptr());
+    classify::<ETHERNET>(skb, parse::ethernet(skb)) as i32
+}
+
+/// Ingress classifier for interfaces whose frames are bare IP packets: tun, wireguard, ipip and the like.
+#[classifier]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the macro hands the context over by value"
+)]
+fn udplb_ip(ctx: TcContext) -> i32 {
+    let skb = Skb::new(ctx.as_ptr());
+    if lift::is_waiting(skb) {
+        return lift::take_out(skb) as i32;
+    }
+    classify::<NONE>(skb, parse::ip(skb)) as i32
 }
 
 #[inline(always)]
-fn classify(skb: Skb) -> Verdict {
+fn classify<const LINK: usize>(skb: Skb, parsed: Parsed) -> Verdict {
     let Parsed::Udp(Packet {
         family,
         network,
@@ -81,14 +98,14 @@ fn classify(skb: Skb) -> Verdict {
         length,
         word,
         part,
-    }) = parse::ethernet(skb)
+    }) = parsed
     else {
         return Verdict::Next;
     };
     let offsets = Offsets::new(network, transport);
     match family {
-        Family::V4 => deliver::packet::<headers::V4>(skb, offsets, length, word, part),
-        Family::V6 => deliver::packet::<headers::V6>(skb, offsets, length, word, part),
+        Family::V4 => deliver::packet::<V4<LINK>>(skb, offsets, length, word, part),
+        Family::V6 => deliver::packet::<V6<LINK>>(skb, offsets, length, word, part),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     stats,
 };
 
-pub(crate) const ETHERNET_LENGTH: u32 = 14;
+const ETHERNET_LENGTH: u32 = 14;
 const TAG_LENGTH: u32 = 4;
 const IPV4_LENGTH: u32 = 20;
 const IPV6_LENGTH: u32 = 40;
@@ -34,6 +34,7 @@ const MAX_EXTENSION_HEADERS: u32 = 5;
 pub(crate) const MAX_OFFSET: u32 = 512;
 
 /// What a frame is to us.
+#[derive(Clone, Copy)]
 pub(crate) enum Parsed {
     /// Nothing.
     Other,
@@ -46,7 +47,7 @@ pub(crate) enum Parsed {
 pub(crate) struct Packet {
     /// Address family.
     pub(crate) family: Family,
-    /// Offset of the IP header: 14, or 18 behind a second VLAN tag.
+    /// Offset of the IP header: 14, 18 behind a second VLAN tag, or 0 where frames have no link header.
     pub(crate) network: u32,
     /// Offset of the UDP header.
     pub(crate) transport: u32,
@@ -65,6 +66,16 @@ pub(crate) fn ethernet(skb: Skb) -> Parsed {
         IPV4 => ipv4(skb, ETHERNET_LENGTH),
         IPV6 => ipv6(skb, ETHERNET_LENGTH),
         VLAN | SERVICE_VLAN => double_tagged(skb),
+        _ => Parsed::Other,
+    }
+}
+
+/// Parses a bare IP packet.
+#[inline(always)]
+pub(crate) fn ip(skb: Skb) -> Parsed {
+    match skb.protocol() {
+        IPV4 => ipv4(skb, 0),
+        IPV6 => ipv6(skb, 0),
         _ => Parsed::Other,
     }
 }

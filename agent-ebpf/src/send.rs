@@ -12,6 +12,7 @@ use udplb_abi::{
 use crate::{
     Verdict,
     headers::{Headers, MAPPED, Words},
+    lift,
     maps::{NEXT_HOPS, UPSTREAMS},
     plan::{LAST, Plan, count_unsent, each},
     rewrite::Rewriter,
@@ -28,6 +29,8 @@ const NO_ADDRESS: Words = [0; 4];
 /// Where a copy goes.
 pub(crate) struct Way {
     pub(crate) upstream: &'static UpstreamSlot,
+    /// The slot of the next hop.
+    pub(crate) slot: u32,
     pub(crate) next_hop: &'static NextHopSlot,
 }
 
@@ -107,10 +110,11 @@ fn to_destination<H: Headers, R: Rewriter<H>>(
     if packet.to_destination(work, headers, port, index).is_err() {
         return drop(DropReason::RewriteFailed);
     }
-    let sent = if is_last {
-        way.redirect(work.skb)
-    } else {
-        work.skb.send_copy(way.gate(work.skb))
+    let sent = match (H::LINK, is_last) {
+        (0, true) => lift::redirect(work.skb, &way),
+        (0, false) => lift::send_copy(work.skb, &way),
+        (_, true) => way.redirect(work.skb),
+        (_, false) => work.skb.send_copy(way.gate(work.skb)),
     };
     if sent.is_err() {
         return drop(DropReason::SendFailed);
@@ -150,10 +154,14 @@ impl Way {
     pub(crate) fn to(upstream: u32) -> Option<Self> {
         let upstream = UPSTREAMS.get(upstream)?;
         // SAFETY: an aligned word that user space stores as one.
-        let next_hop = unsafe { core::ptr::read_volatile(&raw const upstream.next_hop) };
+        let slot = unsafe { core::ptr::read_volatile(&raw const upstream.next_hop) };
         // Slot 0 is all zero, its interface does not exist: sending there fails and is counted.
-        let next_hop = NEXT_HOPS.get(next_hop)?;
-        Some(Self { upstream, next_hop })
+        let next_hop = NEXT_HOPS.get(slot)?;
+        Some(Self {
+            upstream,
+            slot,
+            next_hop,
+        })
     }
 
     /// 1 where the upstream is this host itself, otherwise 0. A number, because the verifier would walk all that
@@ -167,7 +175,7 @@ impl Way {
     /// there. The same filters judge them, a firewall's and that of reverse paths. No listener of ours takes them: the
     /// planner sees to that.
     #[inline(always)]
-    fn gate(&self, skb: Skb) -> Gate {
+    pub(crate) fn gate(&self, skb: Skb) -> Gate {
         let up = self.goes_up();
         // The interface of a next hop that is this host itself is 0.
         let interface = self.next_hop.interface + up * skb.interface();
@@ -175,7 +183,7 @@ impl Way {
     }
 
     #[inline(always)]
-    fn redirect(&self, skb: Skb) -> Result<(), Refused> {
+    pub(crate) fn redirect(&self, skb: Skb) -> Result<(), Refused> {
         if self.next_hop.is_ready() {
             return skb::redirect(self.gate(skb));
         }

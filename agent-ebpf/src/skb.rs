@@ -4,8 +4,8 @@ use aya_ebpf::{
     bindings::{__sk_buff, BPF_F_INGRESS, BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR, bpf_redir_neigh},
     helpers::generated::{
         bpf_clone_redirect, bpf_csum_update, bpf_l4_csum_replace, bpf_redirect, bpf_redirect_neigh,
-        bpf_skb_load_bytes, bpf_skb_pull_data, bpf_skb_store_bytes, bpf_skb_vlan_pop,
-        bpf_skb_vlan_push,
+        bpf_skb_change_head, bpf_skb_load_bytes, bpf_skb_pull_data, bpf_skb_store_bytes,
+        bpf_skb_vlan_pop, bpf_skb_vlan_push,
     },
 };
 
@@ -36,7 +36,7 @@ const fn accepted(result: i64) -> Result<(), Refused> {
     if result == 0 { Ok(()) } else { Err(Refused) }
 }
 
-/// A socket buffer at tc ingress; its data starts with the Ethernet header.
+/// A socket buffer at tc ingress; its data starts with the link header, where there is one.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub(crate) struct Skb {
@@ -230,6 +230,39 @@ impl Skb {
     pub(crate) fn adjust_hardware_sum(self, change: u32) {
         // SAFETY: the context is valid. The result tells whether there is such a checksum.
         let _state = unsafe { bpf_csum_update(self.raw, change) };
+    }
+
+    /// What a classifier told of the packet; of no meaning on ingress.
+    #[inline(always)]
+    pub(crate) fn class_index(self) -> u32 {
+        field!(self, tc_index)
+    }
+
+    /// Sets that, 16 bits.
+    #[inline(always)]
+    pub(crate) fn set_class_index(self, index: u32) {
+        // SAFETY: the kernel passes a valid context, and classifiers may write the field.
+        unsafe { (*self.raw).tc_index = index };
+    }
+
+    /// The mark that firewalls and routing rules go by.
+    #[inline(always)]
+    pub(crate) fn mark(self) -> u32 {
+        field!(self, mark)
+    }
+
+    /// Sets the mark.
+    #[inline(always)]
+    pub(crate) fn set_mark(self, mark: u32) {
+        // SAFETY: the kernel passes a valid context, and classifiers may write the field.
+        unsafe { (*self.raw).mark = mark };
+    }
+
+    /// Makes room for a link header in front of a packet that has none.
+    #[inline(always)]
+    pub(crate) fn make_room(self, length: u32) -> Result<(), Refused> {
+        // SAFETY: the context is valid.
+        accepted(unsafe { bpf_skb_change_head(self.raw, length, 0) })
     }
 
     /// Takes the outermost VLAN tag off.

@@ -53,3 +53,10 @@ pub(crate) const fn link_addresses(slot: &NextHopSlot) -> &[u16; 6] {
     // SAFETY: twelve initialised bytes in a row, aligned to two, see above.
     unsafe { &*start.add(offset_of!(NextHopSlot, destination_mac)).cast() }
 }
+
+/// The same as bytes.
+#[inline(always)]
+pub(crate) const fn link_bytes(slot: &NextHopSlot) -> &[u8; 12] {
+    // SAFETY: bytes of the same memory.
+    unsafe { &*(&raw const *link_addresses(slot)).cast() }
+}

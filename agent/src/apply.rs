@@ -9,7 +9,7 @@ use std::{net::IpAddr, time::Instant};
 use thiserror::Error;
 
 use crate::{
-    facts::InterfaceIndex,
+    facts::{InterfaceIndex, LinkKind},
     kernel::{
         bpf::{
             self, HookChoice, MapOpError, Maps, PinDirectory, Program, attachment,
@@ -156,7 +156,9 @@ impl Kernel {
             Op::Grace => bpf::grace().await?,
             &Op::Attach { interface } => {
                 let (program, maps, pins) = (&mut self.program, &mut self.maps, &self.pins);
-                attachment::attach(program, maps, pins, self.hook, interface).await?;
+                let link = network.facts().links.get(&interface).map(|link| link.kind);
+                let place = (interface, link.unwrap_or(LinkKind::Ethernet));
+                attachment::attach(program, maps, pins, self.hook, place).await?;
             }
             &Op::Detach { interface } => {
                 attachment::detach(&mut self.maps, &self.pins, interface).await?;

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use udplb_abi::{
     address,
-    next_hop::{NextHopSlot, STATE_RESOLVED, STATE_UNRESOLVED},
+    next_hop::{LINK_HEADER, NextHopSlot, STATE_RESOLVED, STATE_UNRESOLVED},
 };
 
 use crate::facts::{Facts, InterfaceIndex, LinkKind, NeighbourState, Route};
@@ -64,7 +64,12 @@ pub fn next_hop(upstream: IpAddr, facts: &Facts) -> NextHop {
         destination_mac: [0; 6],
         source_mac: link.mac,
         state: STATE_UNRESOLVED,
-        padding: [0; 3],
+        link_header: if link.kind == LinkKind::Ip {
+            0
+        } else {
+            LINK_HEADER
+        },
+        padding: [0; 2],
     };
     let resolved = |destination_mac| {
         NextHop::Resolved(NextHopSlot {

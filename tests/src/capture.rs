@@ -1,9 +1,10 @@
-//! Sees what passes at three places of a host. IO.
+//! Sees what passes at four places of a host. IO.
 //!
 //! | place | how | sees |
 //! | --- | --- | --- |
 //! | [`Capture::link`] | `AF_PACKET`, before tc | frames as the device delivers them |
 //! | [`Capture::stack`] | NFLOG in prerouting, after tc and `ip_rcv` | IP packets that the stack accepted, byte for byte, not yet changed by it |
+//! | [`Tunnel::capture`] | the far end of a tun device | IP packets that a host sends into it |
 //! | [`Capture::hook`] | a clsact filter behind everything else that mirrors to a veth pair | frames that left tc towards the stack: tagged ones, ARP, other hosts' |
 //!
 //! NFLOG is the reference for "the original as the node's stack receives it": the hook is the stack's own, the
@@ -13,8 +14,11 @@
 mod hook;
 mod link;
 mod stack;
+mod tunnel;
 
 use std::time::Duration;
+
+pub use tunnel::Tunnel;
 
 use crate::{
     lab::Host,

@@ -61,6 +61,19 @@ pub(crate) fn socket(family: c_int, kind: c_int, protocol: c_int) -> io::Result<
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Makes a tun device without packet information in front of packets, whose far end is `end`.
+pub(crate) fn make_tunnel(end: &OwnedFd, interface: &str) -> io::Result<()> {
+    const SET_INTERFACE: libc::c_ulong = 0x4004_54ca;
+    // SAFETY: `ifreq` is plain data.
+    let mut request: libc::ifreq = unsafe { zeroed() };
+    for (byte, letter) in request.ifr_name.iter_mut().zip(interface.bytes()) {
+        *byte = letter.cast_signed();
+    }
+    request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI).try_into().unwrap();
+    // SAFETY: the request is one of this ioctl and lives through the call.
+    check(unsafe { libc::ioctl(end.as_raw_fd(), SET_INTERFACE, &raw mut request) }).map(drop)
+}
+
 /// Binds an `AF_PACKET` socket to one interface, for frames of every protocol.
 pub(crate) fn bind_packet(socket: &OwnedFd, interface: u32) -> io::Result<()> {
     // SAFETY: `sockaddr_ll` is plain data.

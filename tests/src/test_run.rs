@@ -16,8 +16,8 @@ use crate::{
     },
 };
 
-/// Name of the agent's program for interfaces with Ethernet frames.
-const NAME: &str = "udplb_ethernet";
+/// How the names of the agent's programs begin.
+const NAMES: &str = "udplb_";
 
 /// What the program says about a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,8 +91,8 @@ impl TestRun {
             .unwrap_or_else(|error| panic!("programs of {interface}: {error}"));
         let program = programs
             .into_iter()
-            .find(|program| run::info(program).unwrap().name == NAME)
-            .unwrap_or_else(|| panic!("{}: {interface} has no program {NAME}", host.name()));
+            .find(|program| run::info(program).unwrap().name.starts_with(NAMES))
+            .unwrap_or_else(|| panic!("{}: {interface} has no program of the agent", host.name()));
         Self {
             host: host.clone(),
             interface: index,

@@ -9,7 +9,6 @@ use crate::{
     deliver::Subject,
     headers::{self, Headers},
     lookup,
-    parse::ETHERNET_LENGTH,
     plan::Plan,
     skb::Skb,
     stats::{self, Amount},
@@ -29,7 +28,7 @@ pub(crate) fn follow<H: Headers>(
     if memory::is_foreign(skb) {
         return false;
     }
-    let Ok(headers) = headers::load(&mut subject.headers, skb, network - ETHERNET_LENGTH) else {
+    let Ok(headers) = headers::load(&mut subject.headers, skb, network - H::LINK) else {
         return false;
     };
     let Some(entry) = Entry::of(skb, network, part, headers) else {

@@ -15,7 +15,6 @@ use crate::{
     headers::{self, Headers, Words},
     lookup,
     maps::{FORWARD_STAMPS, FRAGMENT_ENTRY, FRAGMENTS},
-    parse::ETHERNET_LENGTH,
     plan::{LAST, Plan},
     select::Choice,
     skb::{Skb, Tag},
@@ -69,9 +68,9 @@ impl Entry {
         // SAFETY: this CPU's copy; see above.
         let entry = unsafe { &mut *FRAGMENT_ENTRY.get_ptr_mut(0)? };
         let mut inner = [0; 2];
-        if network != ETHERNET_LENGTH {
+        if network != H::LINK {
             // SAFETY: room for two bytes.
-            unsafe { skb.load(ETHERNET_LENGTH, inner.as_mut_ptr(), 2).ok()? };
+            unsafe { skb.load(H::LINK, inner.as_mut_ptr(), 2).ok()? };
         }
         let inner = u32::from(u16::from_be_bytes(inner));
         entry.key = FragmentKey {
@@ -210,7 +209,7 @@ pub(crate) fn remember_nobody<H: Headers>(
     if is_foreign(skb) {
         return;
     }
-    let Ok(headers) = headers::load(headers, skb, network - ETHERNET_LENGTH) else {
+    let Ok(headers) = headers::load(headers, skb, network - H::LINK) else {
         return;
     };
     let Some(entry) = Entry::of(skb, network, part, headers) else {

@@ -56,7 +56,7 @@ fn take(
     notices: &mut Vec<Notice>,
 ) {
     let (forward, interface) = (forward.name.clone(), link.name.clone());
-    if link.kind != LinkKind::Ethernet {
+    if !matches!(link.kind, LinkKind::Ethernet | LinkKind::Ip) {
         notices.push(Notice::NotEthernet { forward, interface });
     } else if let Some(master) = link.master {
         let master = name_of(master, facts);

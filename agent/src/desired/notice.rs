@@ -31,9 +31,9 @@ pub enum Notice {
         /// As written.
         pattern: String,
     },
-    /// Frames without Ethernet header.
+    /// Frames that we cannot read.
     #[error(
-        "forward {forward}: interface {interface} is not Ethernet; packets that arrive there are left alone"
+        "forward {forward}: interface {interface} carries neither Ethernet frames nor bare IP packets; what arrives there is left alone"
     )]
     NotEthernet {
         /// `namespace/name`.

@@ -232,7 +232,7 @@ fn wire_of(met: &Met<'_>, slot: &Slot, upstream: &UpstreamSlot, hop: &NextHopSlo
     };
     Wire {
         interface: met.host.names.of(interface),
-        frame: (!hop.is_local()).then(|| Frame {
+        frame: (hop.link_header != 0).then(|| Frame {
             source_mac: text::mac(hop.source_mac),
             destination_mac: (hop.state == STATE_RESOLVED).then(|| text::mac(hop.destination_mac)),
         }),

@@ -129,7 +129,7 @@ pub struct Link {
 #[expect(missing_docs, reason = "docs/json.md says what each field is")]
 pub struct Wire {
     pub interface: String,
-    /// None: it does not leave, but enters this host once more on that interface.
+    /// None: the interface has no frames but bare IP packets; or it does not leave, but enters this host once more.
     #[serde(flatten)]
     pub frame: Option<Frame>,
     pub source: String,

@@ -174,7 +174,12 @@ fn upstream(formatter: &mut fmt::Formatter<'_>, first: &str, candidate: &Candida
     );
     paragraph(formatter, "  wire:      ", &text)?;
     let Some(frame) = &wire.frame else {
-        let text = "none, it comes up the stack as if it had arrived on that interface";
+        let is_local = next_hop.as_ref().is_some_and(|hop| hop.link.is_none());
+        let text = if is_local {
+            "none, it comes up the stack as if it had arrived on that interface"
+        } else {
+            "none, the interface carries bare IP packets"
+        };
         return paragraph(formatter, "  frame:     ", text);
     };
     let macs = match &frame.destination_mac {

@@ -58,7 +58,8 @@ fn slot(neighbour: &str, mtu: u32, state: u8, destination_mac: [u8; 6]) -> NextH
         destination_mac,
         source_mac: SOURCE_MAC,
         state,
-        padding: [0; 3],
+        link_header: LINK_HEADER,
+        padding: [0; 2],
     }
 }
 
@@ -126,6 +127,7 @@ fn links_without_neighbours_are_always_resolved() {
     let facts = facts(LinkKind::Ip, Some("192.0.2.1"), None);
     let expected = NextHopSlot {
         source_mac: [0; 6],
+        link_header: 0,
         ..slot("192.0.2.1", 1500, STATE_RESOLVED, [0; 6])
     };
     assert_eq!(

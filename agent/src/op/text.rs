@@ -197,6 +197,8 @@ mod tests {
 
     use udplb_abi::listener::PortWord;
 
+    use udplb_abi::next_hop::LINK_HEADER;
+
     use super::*;
 
     fn check<const N: usize>(cases: [(Op, &str); N]) {
@@ -218,7 +220,8 @@ mod tests {
             destination_mac: [2, 0, 0, 0, 0, 0xaa],
             source_mac: [0; 6],
             state: STATE_RESOLVED,
-            padding: [0; 3],
+            link_header: LINK_HEADER,
+            padding: [0; 2],
         };
         let upstream = UpstreamSlot {
             address: address("2001:db8::5"),

@@ -7,7 +7,7 @@ use udplb_abi::{
     address::mapped,
     forward::{Balance, Destination as DestinationSlot},
     listener::{ListenerKey, ListenerSlot, PortWord},
-    next_hop::STATE_RESOLVED,
+    next_hop::{LINK_HEADER, STATE_RESOLVED},
 };
 
 use super::*;
@@ -97,7 +97,8 @@ fn next_hop(state: u8) -> NextHopSlot {
         destination_mac: [2; 6],
         source_mac: [4; 6],
         state,
-        padding: [0; 3],
+        link_header: LINK_HEADER,
+        padding: [0; 2],
     }
 }
 

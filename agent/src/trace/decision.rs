@@ -64,7 +64,7 @@ pub struct Copy {
     pub interface: String,
     /// `resolved`, `unresolved` while the kernel was still asking for the neighbour, or `local`: this host itself.
     pub next_hop: &'static str,
-    /// Of the neighbour, where it was resolved.
+    /// Of the neighbour, where it was resolved and frames bear one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mac: Option<String>,
 }
@@ -126,7 +126,8 @@ impl Copy {
                 event.egress
             }),
             next_hop: text::next_hop_state(event.neighbour_state),
-            mac: (event.neighbour_state == STATE_RESOLVED).then(|| mac(event.neighbour_mac)),
+            mac: (event.neighbour_state == STATE_RESOLVED && event.neighbour_mac != [0; 6])
+                .then(|| mac(event.neighbour_mac)),
         }
     }
 }
@@ -186,6 +187,7 @@ impl fmt::Display for Copy {
         let to = match mac {
             Some(mac) => mac,
             None if *next_hop == "local" => "this host",
+            None if *next_hop == "resolved" => "the other end",
             None => "a neighbour still asked for",
         };
         write!(formatter, " {source} > {target} {interface} to {to}")

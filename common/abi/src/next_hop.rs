@@ -26,9 +26,15 @@ pub struct NextHopSlot {
     pub source_mac: [u8; 6],
     /// `STATE_*`.
     pub state: u8,
+    /// Bytes of the header that frames of the egress interface begin with: [`LINK_HEADER`], or 0 where they are bare IP
+    /// packets.
+    pub link_header: u8,
     /// Always zero.
-    pub padding: [u8; 3],
+    pub padding: [u8; 2],
 }
+
+/// Bytes of an Ethernet header.
+pub const LINK_HEADER: u8 = 14;
 
 impl NextHopSlot {
     /// This host itself: no link to cross, so no neighbour and no MTU.
@@ -39,7 +45,8 @@ impl NextHopSlot {
         destination_mac: [0; 6],
         source_mac: [0; 6],
         state: STATE_LOCAL,
-        padding: [0; 3],
+        link_header: 0,
+        padding: [0; 2],
     };
 
     /// Whether copies can be sent at once.

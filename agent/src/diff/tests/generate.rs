@@ -8,7 +8,7 @@ use udplb_abi::{
     forward::{ADDRESS_REWRITE, SAMPLING_PER_PACKET},
     hash::Strategy as Choice,
     listener::VlanKey,
-    next_hop::{NextHopSlot, STATE_RESOLVED},
+    next_hop::{LINK_HEADER, NextHopSlot, STATE_RESOLVED},
     record::identity,
 };
 
@@ -141,7 +141,8 @@ fn next_hop(text: &str, variant: u8) -> (Address, NextHopSlot) {
         destination_mac: [2, 0, 0, 0, 0, variant],
         source_mac: [2; 6],
         state: STATE_RESOLVED,
-        padding: [0; 3],
+        link_header: LINK_HEADER,
+        padding: [0; 2],
     };
     (parse(text), slot)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use udplb_abi::{
     forward::{Destination, ForwardSlot, RateLimitSlot, SourceKey, UpstreamSlot},
     listener::{ListenerKey, ListenerSlot},
-    next_hop::NextHopSlot,
+    next_hop::{LINK_HEADER, NextHopSlot},
     record::NeighbourKey,
 };
 
@@ -43,7 +43,8 @@ const NEXT_HOP: NextHopSlot = NextHopSlot {
     destination_mac: [0; 6],
     source_mac: [0; 6],
     state: 0,
-    padding: [0; 3],
+    link_header: LINK_HEADER,
+    padding: [0; 2],
 };
 const LIMIT: RateLimitSlot = RateLimitSlot {
     arrival: 0,

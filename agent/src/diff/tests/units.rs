@@ -9,7 +9,7 @@ use udplb_abi::{
     address,
     forward::{ADDRESS_REWRITE, SAMPLING_PER_PACKET},
     hash::Strategy,
-    next_hop::{NextHopSlot, STATE_RESOLVED},
+    next_hop::{LINK_HEADER, NextHopSlot, STATE_RESOLVED},
     record::identity,
 };
 
@@ -44,7 +44,8 @@ fn next_hop(last_byte: u8) -> NextHopSlot {
         destination_mac: [2, 0, 0, 0, 0, last_byte],
         source_mac: [2, 0, 0, 0, 1, 0],
         state: STATE_RESOLVED,
-        padding: [0; 3],
+        link_header: LINK_HEADER,
+        padding: [0; 2],
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use aya::programs::ProgramError;
+use aya::programs::{ProgramError, SchedClassifier};
 use thiserror::Error;
 use udplb_abi::{
     counters::InterfaceCounters,
@@ -21,7 +21,7 @@ use super::{
     read::ReadError,
 };
 use crate::{
-    facts::InterfaceIndex,
+    facts::{InterfaceIndex, LinkKind},
     kernel::netlink::{self, qdisc},
 };
 
@@ -67,10 +67,7 @@ pub async fn look(
     maps: &Maps,
     pins: &PinDirectory,
 ) -> Result<Hooks, AttachError> {
-    let info = program
-        .ethernet()?
-        .info()
-        .map_err(|error| AttachError::Identity(error.into()))?;
+    let ours = program.ids()?;
     let mut hooks = Hooks {
         pinned: pinned(pins)?,
         ..Hooks::default()
@@ -78,11 +75,11 @@ pub async fn look(
     for (interface, attachment) in maps.attachments()? {
         let _new = hooks.recorded.insert(interface);
         let runs = match attachment.hook {
-            HOOK_TCX => hook::runs_tcx(info.id(), interface),
+            HOOK_TCX => hook::runs_tcx(&ours, interface),
             // Without the interface, the list cannot be had.
             _ => qdisc::ingress_program(interface, FILTER_PRIORITY, FILTER_HANDLE)
                 .await
-                .is_ok_and(|found| found == Some(info.id())),
+                .is_ok_and(|found| found.is_some_and(|id| ours.contains(&id))),
         };
         if runs {
             let _new = hooks.current.insert(interface);
@@ -91,13 +88,13 @@ pub async fn look(
     Ok(hooks)
 }
 
-/// Puts the program on an interface, or replaces an older one in place.
+/// Puts the program on an interface with frames of that kind, or replaces an older one in place.
 pub async fn attach(
     program: &mut Program,
     maps: &mut Maps,
     pins: &PinDirectory,
     choice: HookChoice,
-    interface: InterfaceIndex,
+    (interface, kind): (InterfaceIndex, LinkKind),
 ) -> Result<(), AttachError> {
     let mut recorded = maps.attachment(interface)?;
     let hook = choose(choice, recorded);
@@ -111,10 +108,10 @@ pub async fn attach(
     let attached = match hook {
         Hook::Tcx => {
             maps.record_attachment(interface, number(hook), false)?;
-            hook::attach_tcx(program.ethernet()?, interface, &pins.link(interface))
+            hook::attach_tcx(program.of(kind)?, interface, &pins.link(interface))
                 .map_err(AttachError::from)
         }
-        Hook::Clsact => attach_clsact(program, maps, interface, recorded).await,
+        Hook::Clsact => attach_clsact(program.of(kind)?, maps, interface, recorded).await,
     };
     if attached.is_err() && recorded.is_none() {
         // Nothing is there that the record could stand for; the first error is the one to tell.
@@ -124,7 +121,7 @@ pub async fn attach(
 }
 
 async fn attach_clsact(
-    program: &mut Program,
+    program: &mut SchedClassifier,
     maps: &mut Maps,
     interface: InterfaceIndex,
     recorded: Option<Attachment>,
@@ -142,7 +139,7 @@ async fn attach_clsact(
         // Somebody else was faster.
         maps.record_attachment(interface, HOOK_CLSACT, false)?;
     }
-    Ok(hook::attach_clsact(program.ethernet()?, interface)?)
+    Ok(hook::attach_clsact(program, interface)?)
 }
 
 /// Takes the program off an interface; with it the clsact qdisc where that is ours and empty.

@@ -210,9 +210,10 @@ fn unpin(interface: u32, pin: &Path) -> Result<(), HookError> {
     fs::remove_file(pin).map_err(|source| HookError::Unpin { interface, source })
 }
 
-/// Whether the program runs on the interface's TCX hook.
-pub(super) fn runs_tcx(program: u32, interface: u32) -> bool {
-    query::tcx_ingress(interface).is_ok_and(|programs| programs.contains(&program))
+/// Whether one of the programs runs on the interface's TCX hook.
+pub(super) fn runs_tcx(ours: &[u32], interface: u32) -> bool {
+    let programs = query::tcx_ingress(interface).unwrap_or_default();
+    programs.iter().any(|program| ours.contains(program))
 }
 
 /// Makes sure that the interface has a clsact qdisc; tells whether it was missing.

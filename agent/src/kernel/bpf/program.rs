@@ -18,7 +18,7 @@ use super::{
     maps::OpenError,
     pins::{self, maps_of},
 };
-use crate::tables::capacity::Capacity;
+use crate::{facts::LinkKind, tables::capacity::Capacity};
 
 /// The program as `build.rs` compiled it.
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/udplb"));
@@ -36,8 +36,8 @@ fn object() -> &'static [u8] {
     OTHER.get().map_or(OBJECT, Vec::as_slice)
 }
 
-/// Name of the classifier for interfaces with Ethernet frames.
-const ETHERNET: &str = "udplb_ethernet";
+/// Names of the classifiers: for interfaces with Ethernet frames, and for those with bare IP packets.
+const CLASSIFIERS: [&str; 2] = ["udplb_ethernet", "udplb_ip"];
 
 /// Why the program could not be loaded.
 #[derive(Debug, Error)]
@@ -117,7 +117,7 @@ impl Program {
         let mut object = loader
             .load(object())
             .map_err(|error| not_adopted(maps, error))?;
-        classifier(&mut object)?.load().map_err(refused)?;
+        load_all(&mut object)?;
         Ok(Self { object })
     }
 
@@ -137,25 +137,53 @@ impl Program {
                 compare(&pin, &ours, &found)?;
             }
         }
-        classifier(&mut object)?.load().map_err(refused)
+        load_all(&mut object)
     }
 
-    /// The classifier for interfaces with Ethernet frames.
-    pub fn ethernet(&mut self) -> Result<&mut SchedClassifier, LoadError> {
-        classifier(&mut self.object)
+    /// The classifier for interfaces with such frames.
+    pub fn of(&mut self, kind: LinkKind) -> Result<&mut SchedClassifier, LoadError> {
+        let [ethernet, ip] = CLASSIFIERS;
+        let name = if kind == LinkKind::Ip { ip } else { ethernet };
+        classifier(&mut self.object, name)
+    }
+
+    /// The kernel's numbers of the classifiers.
+    pub fn ids(&mut self) -> Result<Vec<u32>, LoadError> {
+        let id = |name| {
+            let info = classifier(&mut self.object, name)?.info();
+            info.map(|info| info.id()).map_err(refused(name))
+        };
+        CLASSIFIERS.into_iter().map(id).collect()
     }
 }
 
-fn classifier(object: &mut Ebpf) -> Result<&mut SchedClassifier, LoadError> {
+fn load_all(object: &mut Ebpf) -> Result<(), LoadError> {
+    CLASSIFIERS.into_iter().try_for_each(|name| {
+        let loaded = classifier(object, name)?.load();
+        loaded.map_err(refused(name))
+    })
+}
+
+fn classifier<'a>(
+    object: &'a mut Ebpf,
+    name: &'static str,
+) -> Result<&'a mut SchedClassifier, LoadError> {
     object
-        .program_mut(ETHERNET)
+        .program_mut(name)
         .ok_or(LoadError::NoProgram)?
         .try_into()
-        .map_err(refused)
+        .map_err(refused(name))
 }
 
-fn refused(error: ProgramError) -> LoadError {
-    let reason = match error {
+fn refused(name: &'static str) -> impl Fn(ProgramError) -> LoadError {
+    move |error| LoadError::Refused {
+        name,
+        reason: reason(error),
+    }
+}
+
+fn reason(error: ProgramError) -> String {
+    match error {
         ProgramError::LoadError {
             io_error,
             verifier_log,
@@ -168,10 +196,6 @@ fn refused(error: ProgramError) -> LoadError {
             }
         }
         other => other.to_string(),
-    };
-    LoadError::Refused {
-        name: ETHERNET,
-        reason,
     }
 }
 
