@@ -7,11 +7,13 @@ pub mod build;
 pub mod checksum;
 mod compare;
 mod fields;
+mod fragments;
 mod kinds;
 mod parse;
 
 pub use build::{Checksum, Ethernet, Tag, Udp};
 pub use compare::{assert_same, difference};
 pub use fields::fields;
+pub use fragments::{identification, reidentified};
 pub use kinds::kinds;
 pub use parse::{Ip, Packet, Transport};

@@ -2,6 +2,8 @@
 //! the agent's real maps; what it sends as copies goes out to the lab's collectors.
 #![cfg(test)]
 
+#[path = "datapath/fragments.rs"]
+mod fragments;
 #[path = "datapath/noise.rs"]
 mod noise;
 #[path = "datapath/refused.rs"]

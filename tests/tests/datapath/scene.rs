@@ -107,29 +107,45 @@ impl Scene {
 
     /// The frame that destination `number` of the datagram's port sends.
     pub(crate) fn copy(&self, sent: &Udp, number: u16) -> Vec<u8> {
-        let family = usize::from(sent.source.is_ipv6());
-        let port = sent.destination.port();
+        copied(sent, number).frame(&self.towards_collector(number))
+    }
+
+    /// The link header of what that destination sends.
+    pub(crate) fn towards_collector(&self, number: u16) -> Ethernet {
         let collector = collector(number);
-        let upstream = format!("{}:{}", COLLECTORS[collector][family], target(port, number));
-        let mut copy = sent.clone();
-        copy.destination = upstream.parse().unwrap();
-        copy.ttl -= 1;
-        if changes_source(number) {
-            copy.source = SocketAddr::new(sent.destination.ip(), sent.source.port());
-        }
-        if let Checksum::Is(_) = sent.checksum {
-            copy.checksum = checksum::as_wrong_as(sent, &copy);
-        }
-        let ethernet = Ethernet::new(
+        Ethernet::new(
             self.lab.host("node").mac(["eth1", "eth2"][collector]),
             self.lab
                 .host(["collector1", "collector2"][collector])
                 .mac("eth0"),
-        );
-        copy.frame(&ethernet)
+        )
     }
 }
 
+/// The datagram that destination `number` of its port sends.
+pub(crate) fn copied(sent: &Udp, number: u16) -> Udp {
+    let family = usize::from(sent.source.is_ipv6());
+    let port = sent.destination.port();
+    let address = COLLECTORS[collector(number)][family];
+    let mut copy = sent.clone();
+    copy.destination = format!("{address}:{}", target(port, number))
+        .parse()
+        .unwrap();
+    copy.ttl -= 1;
+    if changes_source(number) {
+        copy.source = SocketAddr::new(sent.destination.ip(), sent.source.port());
+    }
+    if let Checksum::Is(_) = sent.checksum {
+        copy.checksum = checksum::as_wrong_as(sent, &copy);
+    }
+    copy
+}
+
+/// Whether that destination's copies of fragments have an identification of their own: for the source, or for the
+/// destination of the same collector that comes before it.
+pub(crate) const fn changes_identification(number: u16) -> bool {
+    changes_source(number) || number >= 2
+}
 fn document(port: u16) -> String {
     let addresses = NODE
         .map(|address| format!("'{}'", address.trim_matches(['[', ']'])))

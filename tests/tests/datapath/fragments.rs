@@ -1,0 +1,246 @@
+//! Fragments: later ones follow their first, byte for byte and with fitting sums; what contradicts itself is let go.
+
+use udplb_tests::{
+    packet::{Packet, Udp, difference, identification, reidentified},
+    test_run::{Outcome, Verdict},
+};
+
+use crate::scene::{
+    CLONE, CLONE_MANY, FORWARD, FORWARD_MANY, Scene, UNUSED, all_kinds, changes_identification,
+    copied, datagram, destinations,
+};
+
+/// Bytes of data in a fragment: as few as there can be, so that the first has the UDP header and nothing else.
+const SIZE: usize = 8;
+const UDP: u8 = 17;
+
+fn frames(scene: &Scene, sent: &Udp) -> Vec<Vec<u8>> {
+    framed(scene, sent, &sent.fragments(SIZE))
+}
+
+fn framed(scene: &Scene, sent: &Udp, packets: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let frame = |packet: &Vec<u8>| scene.towards_node().frame(sent.ether_type(), packet);
+    packets.iter().map(frame).collect()
+}
+
+/// Fails unless Forward has left what the last destination of the datagram's port sends.
+fn assert_forwarded(scene: &Scene, what: &str, sent: &Udp, outcomes: &[Outcome]) {
+    let last = destinations(sent.destination.port()) - 1;
+    let wanted = copied(sent, last).fragments(SIZE);
+    assert_eq!(wanted.len(), outcomes.len(), "{what}");
+    let own = identification(&wanted[0]);
+    let found = identification(Packet::parse(&outcomes[0].frame).ip_packet());
+    if !changes_identification(last) || outcomes.len() == 1 {
+        assert_eq!(found, own, "{what}");
+    }
+    for (wanted, outcome) in wanted.iter().zip(outcomes) {
+        assert_eq!(outcome.verdict, Verdict::Redirect, "{what}");
+        let wanted = match found {
+            Some(found) => reidentified(wanted, found),
+            None => wanted.clone(),
+        };
+        let packet = Packet::parse(&outcome.frame);
+        if let Some(difference) = difference(&wanted, packet.ip_packet()) {
+            panic!("{what}:\n{difference}");
+        }
+        let frame = scene
+            .towards_collector(last)
+            .frame(sent.ether_type(), &wanted);
+        assert_eq!(outcome.frame, frame, "{what}");
+    }
+}
+
+#[test]
+fn forward_leaves_fragments_as_wanted_and_their_sums_fit() {
+    let scene = Scene::new("datapath-fragments-forward");
+    for port in [FORWARD, FORWARD_MANY] {
+        for (what, sent) in all_kinds(port) {
+            let frames = frames(&scene, &sent);
+            assert_forwarded(&scene, what, &sent, &scene.program.run(&frames));
+            let summed = scene.program.run_summed(&frames).into_iter();
+            let summed: Option<Vec<Outcome>> = summed.collect();
+            let summed = summed.unwrap_or_else(|| panic!("{what}: a sum does not fit any more"));
+            assert_forwarded(&scene, what, &sent, &summed);
+        }
+    }
+}
+
+#[test]
+fn clone_leaves_fragments_and_their_sums_as_they_are() {
+    let scene = Scene::new("datapath-fragments-clone");
+    for port in [CLONE, CLONE_MANY] {
+        for (what, sent) in all_kinds(port) {
+            let frames = frames(&scene, &sent);
+            scene.assert_untouched(&frames);
+            for (frame, outcome) in frames.iter().zip(scene.program.run_summed(&frames)) {
+                let wanted = Outcome {
+                    verdict: Verdict::Next,
+                    frame: frame.clone(),
+                };
+                assert_eq!(outcome, Some(wanted), "{what}");
+            }
+        }
+    }
+}
+
+/// The sums over every value of two bytes of a later fragment, and of the checksum in a first one.
+#[test]
+fn sums_of_fragments_fit_whatever_is_in_them() {
+    let scene = Scene::new("datapath-fragments-sums");
+    for family in [0, 1] {
+        let sent = |value: u16| Udp {
+            payload: value.to_be_bytes().repeat(8),
+            ..datagram(family, CLONE_MANY)
+        };
+        for value in (0..=u16::MAX).step_by(7) {
+            let frames = frames(&scene, &sent(value));
+            for (frame, outcome) in frames.iter().zip(scene.program.run_summed(&frames)) {
+                let outcome = outcome.expect("the sum does not fit any more");
+                assert!(outcome.verdict == Verdict::Next && outcome.frame == *frame);
+            }
+        }
+    }
+}
+
+/// The only fragment of an IPv6 packet is a whole datagram, whatever its identification (RFC 6946). What follows
+/// it under the same one has no first.
+#[test]
+fn an_atomic_fragment_is_a_whole_datagram() {
+    let scene = Scene::new("datapath-fragments-atomic");
+    let sent = datagram(1, FORWARD_MANY);
+    let atomic = sent.fragments(64);
+    assert_eq!(atomic.len(), 1);
+    let outcome = &scene.program.run(&framed(&scene, &sent, &atomic))[0];
+    let wanted = &copied(&sent, 7).fragments(64)[0];
+    assert_eq!(outcome.verdict, Verdict::Redirect);
+    assert_eq!(Packet::parse(&outcome.frame).ip_packet(), *wanted);
+    scene.assert_untouched(&frames(&scene, &sent)[1..]);
+    assert_eq!(unmatched(&scene), [2, 0]);
+}
+
+/// Orphan fragments and malformed packets of the interface.
+fn unmatched(scene: &Scene) -> [u64; 2] {
+    let metrics = scene.agent.metrics();
+    ["orphan_fragment", "malformed"].map(|reason| {
+        let labels = [("interface", "eth0"), ("reason", reason)];
+        metrics.count("udplb_interface_unmatched_packets_total", &labels)
+    })
+}
+
+/// What a fragment with this data is, at this offset in units of eight bytes.
+fn fragment(sent: &Udp, units: u16, more: bool, data: &[u8]) -> Vec<u8> {
+    let place = units << 3 | u16::from(more);
+    if sent.source.is_ipv4() {
+        let mut packet = sent.around(UDP, data);
+        let field = u16::from(more) << 13 | units;
+        packet[6..8].copy_from_slice(&field.to_be_bytes());
+        return reidentified(&packet, sent.identification.into());
+    }
+    let [high, low] = place.to_be_bytes();
+    let [a, b] = sent.identification.to_be_bytes();
+    let mut behind = sent.clone();
+    behind
+        .extensions
+        .push((44, vec![0, 0, high, low, 0, 0, a, b]));
+    behind.around(UDP, data)
+}
+
+/// A first fragment without the whole UDP header, or whose header lies, has no ports: it is let go, and what was
+/// remembered under its key is forgotten.
+#[test]
+fn a_first_fragment_without_a_whole_header_is_let_go() {
+    let scene = Scene::new("datapath-fragments-tiny");
+    let (mut orphans, mut malformed) = (0, 0);
+    for family in [0, 1] {
+        let sent = datagram(family, FORWARD);
+        let segment = sent.segment();
+        let mut short = segment[..8].to_vec();
+        short[4..6].copy_from_slice(&7_u16.to_be_bytes());
+        for data in [&[][..], &segment[..4], &segment[..7], &short] {
+            let first = fragment(&sent, 0, true, data);
+            let later = fragment(&sent, 1, false, &segment[8..16]);
+            let good = framed(&scene, &sent, &[fragment(&sent, 0, true, &segment[..8])]);
+            assert_eq!(scene.program.run(&good)[0].verdict, Verdict::Redirect);
+            scene.assert_untouched(&framed(&scene, &sent, &[first, later]));
+            (orphans, malformed) = (orphans + 1, malformed + 1);
+            assert_eq!(unmatched(&scene), [orphans, malformed], "{data:02x?}");
+        }
+        // Longer than the frame, and than any datagram.
+        let mut cut = framed(&scene, &sent, &[fragment(&sent, 1, true, &[7; 16])]);
+        let _: Option<u8> = cut[0].pop();
+        scene.assert_untouched(&cut);
+        scene.assert_untouched(&framed(
+            &scene,
+            &sent,
+            &[fragment(&sent, 0x1fff, false, &[7; 16])],
+        ));
+        malformed += 2;
+        assert_eq!(unmatched(&scene), [orphans, malformed]);
+    }
+}
+
+/// Whatever a later fragment holds, and wherever it says that belongs, its data stay as they are.
+#[test]
+fn an_overlapping_fragment_changes_no_ports() {
+    let scene = Scene::new("datapath-fragments-overlap");
+    for family in [0, 1] {
+        let sent = datagram(family, FORWARD);
+        let segment = sent.segment();
+        let first = fragment(&sent, 0, true, &segment[..16]);
+        // As if it were a UDP header, and in the place of what the first has.
+        let over = fragment(&sent, 1, true, &segment[..8]);
+        let outcomes = scene.program.run(&framed(&scene, &sent, &[first, over]));
+        let copy = copied(&sent, 0);
+        for (outcome, wanted) in outcomes.iter().zip([
+            fragment(&copy, 0, true, &copy.segment()[..16]),
+            fragment(&copy, 1, true, &segment[..8]),
+        ]) {
+            assert_eq!(outcome.verdict, Verdict::Redirect);
+            assert_eq!(Packet::parse(&outcome.frame).ip_packet(), wanted);
+        }
+    }
+    assert_eq!(unmatched(&scene), [0, 0]);
+}
+
+/// A new first fragment takes the place of another one with its key, also where it is nobody's: then what follows
+/// is no orphan, but left alone.
+#[test]
+fn the_last_first_fragment_counts() {
+    let scene = Scene::new("datapath-fragments-replaced");
+    for family in [0, 1] {
+        let [kept, replaced, nobodys] =
+            [FORWARD_MANY, FORWARD, UNUSED].map(|port| datagram(family, port));
+        let [first, second, third] = [&kept, &replaced, &nobodys].map(|sent| frames(&scene, sent));
+        let order = [&second[0], &first[0], &first[1], &second[0], &second[1]].map(Clone::clone);
+        let outcomes = scene.program.run(&order);
+        assert_forwarded_parts(&kept, 7, 1, &outcomes[2]);
+        assert_forwarded_parts(&replaced, 0, 1, &outcomes[4]);
+        scene.assert_untouched(&third);
+    }
+    assert_eq!(unmatched(&scene), [0, 0]);
+}
+
+/// Fails unless this is fragment `part` of what destination `number` sends.
+fn assert_forwarded_parts(sent: &Udp, number: u16, part: usize, outcome: &Outcome) {
+    let packet = Packet::parse(&outcome.frame);
+    let wanted = &copied(sent, number).fragments(SIZE)[part];
+    let found = identification(packet.ip_packet()).unwrap();
+    assert_eq!(packet.ip_packet(), reidentified(wanted, found));
+}
+
+/// Fragments of other hosts' frames are not counted, and follow nobody.
+#[test]
+fn fragments_for_other_hosts_are_none_of_ours() {
+    let scene = Scene::new("datapath-fragments-others");
+    for family in [0, 1] {
+        let sent = datagram(family, FORWARD);
+        let mut frames = frames(&scene, &sent);
+        let ours = frames[0].clone();
+        for frame in &mut frames {
+            frame[5] ^= 1;
+        }
+        assert_eq!(scene.program.run(&[ours])[0].verdict, Verdict::Redirect);
+        scene.assert_untouched(&frames);
+    }
+    assert_eq!(unmatched(&scene), [0, 0]);
+}
