@@ -86,7 +86,7 @@ impl Maps {
                 Ok(())
             }
             Op::WriteForward { slot, value } => {
-                self.write_forward(*slot, **value);
+                self.write_forward(*slot, value);
                 Ok(())
             }
             Op::WriteListener { slot, value } => {
@@ -180,10 +180,10 @@ impl Maps {
     }
 
     /// With another stamp, so that what a program remembers of the slot's last meaning is not taken for this one.
-    fn write_forward(&self, slot: u32, value: ForwardSlot) {
+    fn write_forward(&self, slot: u32, value: &ForwardSlot) {
         let stamp = self.forward_stamps.load(slot, 0).wrapping_add(1);
         self.forward_stamps.store(slot, 0, stamp);
-        self.forward_slots.write(slot, value);
+        self.forward_slots.write(slot, *value);
     }
 
     fn write_table(&self, first: u32, entries: &[u8]) {
