@@ -1,5 +1,5 @@
 # Every target does the set-up that it needs; `make setup` alone does nothing else.
-.PHONY: help setup build images test e2e cluster cluster-down demo demo-standalone bench mutants lint format format-check clean install uninstall
+.PHONY: help setup build images test e2e cluster cluster-down demo demo-standalone bench mutants reference lint format format-check clean install uninstall
 
 CARGO := cargo
 
@@ -63,6 +63,9 @@ bench: build ## Nanoseconds a packet, and packets a second beside bare programs;
 
 mutants: setup ## Seed defects into the datapath: each must turn tests red; needs root, takes an hour
 	$(CARGO) run --release --quiet --package udplb-tests --bin udplb-mutants
+
+reference: build ## Ten million random frames through the program and a reference that shares nothing with it; needs root
+	UDPLB_REFERENCE_FRAMES=10000000 $(CARGO) test --release --package udplb-tests --test reference
 
 lint: setup ## Clippy with warnings denied, for the host and for the kernel
 	$(CARGO) clippy --release --all-targets -- -D warnings

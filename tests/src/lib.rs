@@ -12,6 +12,7 @@
 //! | that no datagram of a flow is lost, doubled or out of order | [`traffic::Stream`], [`traffic::Receiver`] |
 //! | that a defect of the datapath is noticed | [`mutants`] |
 //! | what the program says about single frames, and how large it is | [`test_run`] |
+//! | what the datapath must do with any frame | [`reference`] |
 //! | counters | [`scrape`] |
 //! | that a case gives exactly these frames and counters | [`rows`] |
 //! | host names that change, vanish and fail | [`name_server::NameServer`] |
@@ -39,6 +40,7 @@ pub mod name_server;
 pub mod operator;
 pub mod packet;
 mod product;
+pub mod reference;
 pub mod relay;
 pub mod rows;
 pub mod scrape;

@@ -6,6 +6,7 @@
 pub mod build;
 pub mod checksum;
 mod compare;
+mod damage;
 mod fields;
 mod fragments;
 mod kinds;
@@ -13,6 +14,7 @@ mod parse;
 
 pub use build::{Checksum, Ethernet, Tag, Udp};
 pub use compare::{assert_same, difference};
+pub use damage::{damage, nonsense};
 pub use fields::fields;
 pub use fragments::{identification, reidentified};
 pub use kinds::kinds;

@@ -7,7 +7,6 @@
 //! Rows wait for nothing: behind each row's frames come markers that the node's own stack routes to every place
 //! where frames are captured. What is not there when a place's marker is, does not come.
 
-mod counts;
 mod family;
 mod row;
 mod stage;

@@ -1,5 +1,6 @@
 //! Reads `/metrics` as a Prometheus server does, and checks that the numbers add up. IO but for its parts.
 
+pub mod growth;
 mod identity;
 mod text;
 

@@ -25,7 +25,7 @@ pub fn fields(packet: &Packet) -> Vec<(&'static str, String)> {
         version_6(ip, &mut list);
     }
     let whole = packet.ip_packet();
-    let extensions = &whole[ip.header.len()..ip.headers];
+    let extensions = whole.get(ip.header.len()..ip.headers).unwrap_or_default();
     if !extensions.is_empty() {
         list.push(("extension headers", hex(extensions)));
     }
@@ -38,9 +38,12 @@ pub fn fields(packet: &Packet) -> Vec<(&'static str, String)> {
     {
         list.push(("udp source port", source.to_string()));
         list.push(("udp destination port", destination.to_string()));
-        list.push(("udp length", word(rest, 4).to_string()));
         list.push(("udp checksum", format!("{checksum:#06x}")));
-        rest = &rest[8..];
+        // An IP header that lies may leave less of it than there is.
+        if let Some((header, data)) = rest.split_at_checked(8) {
+            list.push(("udp length", word(header, 4).to_string()));
+            rest = data;
+        }
     }
     list.push(("data length", rest.len().to_string()));
     list.push(("data", hex(rest)));

@@ -146,13 +146,14 @@ impl Packet {
 
     /// What is behind the IP header and its extensions.
     pub fn segment(&self) -> &[u8] {
-        &self.ip_packet()[self.ip.as_ref().map_or(0, |ip| ip.headers)..]
+        let headers = self.ip.as_ref().map_or(0, |ip| ip.headers);
+        self.ip_packet().get(headers..).unwrap_or_default()
     }
 
     /// The data of a UDP datagram.
     pub fn payload(&self) -> &[u8] {
         if matches!(self.transport, Transport::Udp { .. }) {
-            &self.segment()[8..]
+            self.segment().get(8..).unwrap_or_default()
         } else {
             &[]
         }

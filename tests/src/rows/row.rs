@@ -6,10 +6,10 @@ use std::net::{IpAddr, SocketAddr};
 
 pub(super) use frames::Wanted;
 
-use super::counts::{self, Counts};
 use crate::{
     lab::Mac,
     packet::{Checksum, Ethernet, Tag, Udp, checksum},
+    scrape::growth::{self, Counts},
 };
 
 /// Link-layer address that all frames of rows come from; no interface has it.
@@ -267,7 +267,7 @@ impl Row {
     }
 
     fn count(&mut self, counter: &str, labels: &[&str], growth: usize) {
-        let name = counts::name(counter, labels);
+        let name = growth::name(counter, labels);
         *self.counts.entry(name).or_default() += u64::try_from(growth).unwrap();
     }
 }

@@ -1,7 +1,6 @@
 //! The lab that rows are played on, with everything that watches. IO.
 
 use super::{
-    counts,
     row::{Arrival, Row, SOURCE, Wanted},
     theme::Theme,
 };
@@ -10,7 +9,7 @@ use crate::{
     capture::{Capture, Frame, LastLost},
     lab::{Lab, Mac},
     packet::{Ethernet, Packet, Udp, difference},
-    scrape::{self, Metrics},
+    scrape::{self, Metrics, growth},
     test_run::{TestRun, Verdict},
     traffic::{send, send_pending},
 };
@@ -151,10 +150,10 @@ impl Stage {
 
     fn compare_counts(&mut self, row: &Row) -> Vec<String> {
         let before = std::mem::replace(&mut self.metrics, self.agent.metrics());
-        let grown = counts::grown(&before, &self.metrics);
+        let grown = growth::grown(&before, &self.metrics);
         let identity = scrape::identity(&before, &self.metrics);
         match grown {
-            Ok(grown) => counts::differences(row.counts(), &grown)
+            Ok(grown) => growth::differences(row.counts(), &grown)
                 .into_iter()
                 .chain(identity.err())
                 .collect(),

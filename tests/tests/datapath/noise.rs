@@ -2,7 +2,11 @@
 
 use std::net::IpAddr;
 
-use udplb_tests::test_run::Verdict;
+use udplb_tests::{
+    packet::{damage, nonsense},
+    test_run::Verdict,
+    traffic::Numbers,
+};
 
 use crate::scene::{
     CLONE, CLONE_MANY, FORWARD, FORWARD_MANY, NODE, Scene, UNUSED, all_kinds, datagram,
@@ -16,56 +20,6 @@ const FRAGMENT: u8 = 44;
 const DESTINATION_OPTIONS: u8 = 60;
 /// Hop-by-hop options, routing and these two.
 const EXTENSIONS: [u8; 4] = [0, 43, FRAGMENT, DESTINATION_OPTIONS];
-
-/// Marsaglia's xorshift: the same numbers in every run.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from((self.0 >> 16) % u64::try_from(end).unwrap()).unwrap()
-    }
-
-    fn byte(&mut self) -> u8 {
-        self.below(256).try_into().unwrap()
-    }
-
-    /// Damages a frame at a few places: mostly in its headers, and mostly by little.
-    fn damage(&mut self, frame: &mut Vec<u8>) {
-        for _ in 0..self.below(4) {
-            let end = if self.below(4) == 0 {
-                frame.len()
-            } else {
-                frame.len().min(ETHERNET + 64)
-            };
-            let position = if self.below(8) == 0 {
-                self.below(end)
-            } else {
-                12 + self.below(end - 12)
-            };
-            frame[position] = match self.below(3) {
-                0 => self.byte(),
-                1 => frame[position] ^ 1 << self.below(8),
-                _ => [0, 1, 0xff, 17, 44, 60][self.below(6)],
-            };
-        }
-        match self.below(8) {
-            0 => frame.truncate(ETHERNET + self.below(frame.len() - ETHERNET + 1)),
-            1 => frame.extend((0..=self.below(64)).map(|_| 0)),
-            _ => {}
-        }
-    }
-
-    /// A frame of which only the beginning makes sense.
-    fn nonsense(&mut self, beginning: &[u8]) -> Vec<u8> {
-        let length = beginning.len() + self.below(120);
-        let mut frame = beginning.to_vec();
-        frame.resize_with(length, || self.byte());
-        frame
-    }
-}
 
 /// Whether a frame is a UDP datagram to a forward that consumes, or a fragment of one, read in another way than the
 /// program's. It may have more extension headers, and in another order, than a strict parser allows. The damage makes
@@ -140,17 +94,17 @@ fn noise_harms_nobody() {
     let beginnings: Vec<&[u8]> = [(0, 14), (0, 34), (0, 38), (1, 14), (1, 54), (1, 58)]
         .map(|(family, length): (usize, usize)| &whole[family][..length])
         .to_vec();
-    let mut numbers = Numbers(SEED);
+    let mut numbers = Numbers::new(SEED);
     let (mut next, mut consumed, mut refused) = (0, 0, 0);
     for _ in 0..FRAMES / 1000 {
         let frames: Vec<Vec<u8>> = (0..1000)
             .map(|_| {
                 if numbers.below(4) == 0 {
                     let beginning = beginnings[numbers.below(beginnings.len())];
-                    return numbers.nonsense(beginning);
+                    return nonsense(&mut numbers, beginning);
                 }
                 let mut frame = good[numbers.below(good.len())].clone();
-                numbers.damage(&mut frame);
+                damage(&mut numbers, &mut frame);
                 frame
             })
             .collect();

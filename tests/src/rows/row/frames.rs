@@ -4,7 +4,7 @@ use super::{Arrival, Copy, Row, SENDER, UDP};
 use crate::{
     lab::Mac,
     packet::{Checksum, Ethernet, Udp},
-    rows::counts::Counts,
+    scrape::growth::Counts,
 };
 
 /// A frame that must be captured.

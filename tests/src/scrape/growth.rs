@@ -1,11 +1,11 @@
-//! The counters that grew between two scrapes, as rows write them. Pure.
+//! The counters of packets that grew between two scrapes, each called by one line. Pure.
 
 use std::collections::BTreeMap;
 
-use crate::scrape::{Labels, Metrics};
+use super::{Labels, Metrics};
 
 /// By counter, how much it grew.
-pub(super) type Counts = BTreeMap<String, u64>;
+pub type Counts = BTreeMap<String, u64>;
 
 /// Every counter of packets, without what all their names share.
 const COUNTERS: [&str; 8] = [
@@ -23,7 +23,7 @@ const COUNTERS: [&str; 8] = [
 const LABELS: [&str; 5] = ["interface", "forward", "destination", "upstream", "reason"];
 
 /// How a counter with these label values, in the order of the labels, is called here.
-pub(super) fn name(counter: &str, values: &[&str]) -> String {
+pub fn name(counter: &str, values: &[&str]) -> String {
     assert!(
         COUNTERS.contains(&counter),
         "no counter is called {counter}"
@@ -32,7 +32,7 @@ pub(super) fn name(counter: &str, values: &[&str]) -> String {
 }
 
 /// What grew; everything that did not is left out. An error where a counter went back.
-pub(super) fn grown(before: &Metrics, after: &Metrics) -> Result<Counts, String> {
+pub fn grown(before: &Metrics, after: &Metrics) -> Result<Counts, String> {
     let (before, mut after) = (all(before), all(after));
     for (name, count) in &before {
         let now = after.get(name).copied().unwrap_or(0);
@@ -63,7 +63,7 @@ fn values(labels: &Labels) -> Vec<&str> {
 }
 
 /// What differs, one counter a line.
-pub(super) fn differences(wanted: &Counts, found: &Counts) -> Vec<String> {
+pub fn differences(wanted: &Counts, found: &Counts) -> Vec<String> {
     let count = |counts: &Counts, name: &str| counts.get(name).copied().unwrap_or(0);
     let mut names: Vec<&String> = wanted.keys().chain(found.keys()).collect();
     names.sort();
