@@ -68,9 +68,9 @@ pub fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
 
 fn is_caught(mutant: &Mutant, scratch: &Scratch, suite: &Suite) -> bool {
     let played = match scratch.build_with(mutant) {
-        Ok(program) => suite.play(&program),
+        Ok(program) => suite.play(&program, mutant.theme),
         Err(error) => Played::Useless(format!("does not build:\n{error}")),
     };
     println!("{}: {played}", mutant.name);
-    matches!(played, Played::Red(_))
+    matches!(played, Played::Red(themes) if themes.contains_key(mutant.theme))
 }

@@ -9,6 +9,7 @@ pub fn apply(text: &str, mutant: &Mutant) -> Result<String, String> {
         file,
         old,
         new,
+        ..
     } = mutant;
     match text.matches(old).count() {
         _ if old == new => Err(format!("{name} changes nothing")),
@@ -23,6 +24,7 @@ mod tests {
 
     const MUTANT: Mutant = Mutant {
         name: "less",
+        theme: "order",
         file: "a.rs",
         old: "a < b",
         new: "a <= b",

@@ -12,7 +12,7 @@ Seeds defects into the datapath and shows which rows of the packet suite notice.
 usage: udplb-mutants [-q] [NAME]...
 
   NAME         only this defect
-  -q, --quick  play a defect to the first theme that notices, not all
+  -q, --quick  play the one theme that must notice, not all
   -h, --help   this
 ";
 

@@ -9,6 +9,8 @@ mod rewriting;
 pub struct Mutant {
     /// What is wrong then.
     pub name: &'static str,
+    /// The theme that must notice.
+    pub theme: &'static str,
     /// The file, from the root of the repository.
     pub file: &'static str,
     /// What stands there exactly once.

@@ -126,7 +126,7 @@ fn read_v6(frame: &[u8], listens: impl Fn(u16) -> bool) -> Reading {
     read_udp(frame, datagram, listens)
 }
 
-fn read_udp(frame: &[u8], datagram: Datagram, listens: impl Fn(u16) -> bool) -> Reading {
+fn read_udp(frame: &[u8], mut datagram: Datagram, listens: impl Fn(u16) -> bool) -> Reading {
     let Datagram { udp, length, .. } = datagram;
     if frame.len() < udp + UDP_HEADER {
         return Reading::Malformed;
@@ -139,7 +139,8 @@ fn read_udp(frame: &[u8], datagram: Datagram, listens: impl Fn(u16) -> bool) -> 
     let whole =
         IP + length <= frame.len() && in_datagram >= UDP_HEADER && udp + in_datagram <= IP + length;
     if whole {
-        Reading::Datagram(Datagram { port, ..datagram })
+        datagram.port = port;
+        Reading::Datagram(datagram)
     } else {
         Reading::Malformed
     }
