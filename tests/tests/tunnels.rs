@@ -1,6 +1,8 @@
 //! Devices whose frames are bare IP packets: packets come in by them and copies go out, beside Ethernet and mixed
 //! with it.
 
+use std::time::Duration;
+
 use udplb_tests::{
     agent::{Agent, forward},
     capture::{Capture, Frame, Tunnel},
@@ -171,5 +173,71 @@ fn packets_come_out_of_a_tunnel() {
         scene.check(action, &sent);
         let is_ours = |packet: &Packet| packet.is_udp_to(5514);
         assert_eq!(scene.far_end.arrived(is_ours), []);
+    }
+}
+
+/// Every copy waits in a queue for its header.
+#[test]
+fn none_is_lost_on_the_way_out_of_a_tunnel() {
+    const COUNT: usize = 500;
+    let scene = Scene::new("many", "tun0", "Clone");
+    let [first, second] = ["collector1", "collector2"].map(|name| scene.lab.host(name));
+    let sockets = [(first, "10.0.2.2:5514"), (second, "10.0.3.2:7514")].map(|(host, address)| {
+        let socket = host.enter(|| std::net::UdpSocket::bind(address)).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_secs(5)))
+            .unwrap();
+        socket
+    });
+    for number in 0..COUNT {
+        let payload = number.to_be_bytes();
+        let datagram = Udp::new("10.0.5.2:1000", "10.0.5.1:514", &payload);
+        scene.tunnel.send(&[datagram.packet()]);
+        for socket in &sockets {
+            let mut buffer = [0; 64];
+            let (length, source) = socket.recv_from(&mut buffer).unwrap();
+            assert_eq!((&buffer[..length], source), (&payload[..], datagram.source));
+        }
+    }
+    let metrics = scene.agent.metrics();
+    let sent = metrics.count("udplb_sent_packets_total", &[]);
+    assert_eq!(sent, 4 * u64::try_from(COUNT).unwrap());
+}
+
+/// The packet itself gets a header and waits with it for whom nobody has asked for yet.
+#[test]
+fn forward_from_a_tunnel_waits_for_a_cold_neighbour() {
+    let lab = shapes::two_collectors("tunnels-cold");
+    let (node, collector) = (lab.host("node"), lab.host("collector1"));
+    let tunnel = Tunnel::open(node, "tun0", &ADDRESSES);
+    drop(collector.run(
+        "nft 'table arp silent { chain c { type filter hook input priority 0; drop; }; };
+              table ip6 silent { chain c { type filter hook prerouting priority 0; icmpv6 type nd-neighbor-solicit drop; }; }'",
+    ));
+    let mut agent = Agent::new(node, &["--keep"]);
+    agent.write(&forward(
+        "cold",
+        "
+  interfaces: [tun0]
+  match: {ports: [{port: 514}]}
+  action: Forward
+  destinations:
+  - {name: one, upstreams: [{address: 10.0.2.2, port: 5514}, {address: '2001:db8:2::2', port: 5514}]}
+",
+    ));
+    agent.run();
+    let mut copies = Capture::link(collector, "eth0");
+    let sent = datagrams(5);
+    tunnel.send(&[sent[0].packet(), sent[1].packet()]);
+    drop(collector.run("nft delete table arp silent; nft delete table ip6 silent"));
+    for copy in copies.expect(2, |packet| packet.is_udp_to(5514)) {
+        let family = usize::from(copy.packet.source().is_ipv6());
+        let wanted = Udp {
+            destination: UPSTREAMS[family][0].parse().unwrap(),
+            ttl: 63,
+            ..sent[family].clone()
+        };
+        assert_same("the packet", &wanted.packet(), copy.packet.ip_packet());
+        assert_eq!(copy.packet.destination_mac, collector.mac("eth0"));
     }
 }
