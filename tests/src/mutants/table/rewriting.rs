@@ -21,15 +21,15 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "source-rewritten-always",
         theme: "addresses",
         file: "agent-ebpf/src/send.rs",
-        old: "if destination.source_address == ADDRESS_REWRITE {",
-        new: "if destination.source_address <= ADDRESS_REWRITE {",
+        old: "if u32::from(destination.source_address ^ ADDRESS_REWRITE) | up == 0 {",
+        new: "if up == 0 {",
     },
     Mutant {
         name: "source-never-rewritten",
         theme: "addresses",
         file: "agent-ebpf/src/send.rs",
-        old: "if destination.source_address == ADDRESS_REWRITE {",
-        new: "if destination.source_address > ADDRESS_REWRITE {",
+        old: "if u32::from(destination.source_address ^ ADDRESS_REWRITE) | up == 0 {",
+        new: "if up > 1 {",
     },
     Mutant {
         name: "group-as-source",
@@ -70,7 +70,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "link-addresses-kept",
         theme: "addresses",
         file: "agent-ebpf/src/send.rs",
-        old: "    headers.set_link(slots::link_addresses(way.next_hop));\n",
+        old: "    headers.set_link(slots::link_addresses(way.next_hop), up);\n",
         new: "",
     },
     Mutant {
@@ -133,8 +133,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "hop-not-in-hardware-sum",
         theme: "checksums",
         file: "agent-ebpf/src/rewrite.rs",
-        old: "outside += pseudo_header + change(u32::from(from.hop_word), u32::from(to.hop_word));",
-        new: "outside += pseudo_header;",
+        old: "\n        + change(u32::from(from.hop_word), u32::from(to.hop_word))",
+        new: "",
     },
     Mutant {
         name: "unchecked-port-not-in-hardware-sum",
@@ -146,9 +146,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "copies-on-copies",
         theme: "fanout",
-        file: "agent-ebpf/src/send.rs",
-        old: "    *current = now;\n",
-        new: "",
+        file: "agent-ebpf/src/rewrite.rs",
+        old: "*self = rewrite(work, *self, headers, port)?;",
+        new: "let _now = rewrite(work, *self, headers, port)?;",
     },
     Mutant {
         name: "clone-consumes",
@@ -230,8 +230,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "original-not-restored",
         theme: "addresses",
-        file: "agent-ebpf/src/send.rs",
-        old: "    match rewrite(work, current, headers, work.destination_port) {",
-        new: "    match rewrite(work, current, headers, 0x0101) {",
+        file: "agent-ebpf/src/rewrite.rs",
+        old: "rewrite(work, *self, original, work.destination_port)?",
+        new: "rewrite(work, *self, original, 0x0101)?",
     },
 ];
