@@ -188,6 +188,7 @@ mod tests {
             target: end("192.0.2.10:514"),
             ttl: 63,
             packets: 1,
+            fragment: None,
             bytes: 128,
             verdict: "sent",
             reason: None,

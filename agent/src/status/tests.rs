@@ -154,7 +154,7 @@ fn status() -> Status {
 fn a_person_sees_what_runs() {
     let expected = "\
 INTERFACE  HOOK    RP_FILTER  LET GO
-eth0       tcx     strict     fragment 2
+eth0       tcx     strict     orphan_fragment 2
 eth1       clsact  loose      -
   eth0: on the hook, in this order: tcx cil_from_netdev program 12, udplb,
         clsact u32 pref 65000

@@ -12,7 +12,7 @@ use udplb_abi::{
     counters::DropReason,
     forward::ACTION_FORWARD,
     next_hop::{STATE_LOCAL, STATE_RESOLVED},
-    trace::{TraceEvent, TraceVerdict},
+    trace::{FRAGMENT_FIRST, FRAGMENT_LATER, TraceEvent, TraceVerdict},
 };
 
 use crate::{
@@ -43,6 +43,9 @@ pub struct Decision {
     pub ttl: u8,
     pub packets: u32,
     pub bytes: u32,
+    /// `first` or `later`: a fragment. A later one is shown with the ports of the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fragment: Option<&'static str>,
     pub verdict: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
@@ -96,6 +99,11 @@ impl Decision {
             ttl: event.hops,
             packets: event.packets,
             bytes: event.bytes,
+            fragment: match event.fragment {
+                FRAGMENT_FIRST => Some("first"),
+                FRAGMENT_LATER => Some("later"),
+                _ => None,
+            },
             verdict: verdict.label(),
             reason: reason.filter(|_| has_reason).map(|reason| reason.label()),
             upstream: address_of(event.upstream).map(|address| text::endpoint(address, port)),
@@ -152,6 +160,7 @@ impl fmt::Display for Decision {
             target,
             bytes,
             packets,
+            fragment,
             verdict,
             ..
         } = self;
@@ -162,6 +171,9 @@ impl fmt::Display for Decision {
         )?;
         if *packets > 1 {
             write!(formatter, " in {packets} packets")?;
+        }
+        if let Some(fragment) = fragment {
+            write!(formatter, " {fragment} fragment")?;
         }
         write!(formatter, ": {verdict}")?;
         if let Some(reason) = self.reason {
@@ -297,6 +309,18 @@ mod tests {
                  02:00:00:00:00:01"
             )
         );
+    }
+
+    #[test]
+    fn a_fragment_says_which_one_it_is() {
+        let end = "sent 198.51.100.7:40000 > 203.0.113.5:5514 eth1 to 02:00:00:00:00:01";
+        for (fragment, word) in [(FRAGMENT_FIRST, "first"), (FRAGMENT_LATER, "later")] {
+            let part = TraceEvent {
+                fragment,
+                ..event()
+            };
+            assert_eq!(line(&part), format!("{START} {word} fragment: {end}"));
+        }
     }
 
     #[test]

@@ -186,7 +186,7 @@ fn datagrams_of_two_senders_do_not_mix() {
             .flat_map(|(one, other)| [one.clone(), other.clone()])
             .collect();
         send(lab.host("sender"), "eth0", &frames);
-        let mut received: Vec<Vec<u8>> = (0..2)
+        let mut found: Vec<Vec<u8>> = (0..2)
             .map(|_| {
                 let mut data = vec![0; 70_000];
                 let length = receiver.recv(&mut data).expect("a whole datagram");
@@ -194,10 +194,10 @@ fn datagrams_of_two_senders_do_not_mix() {
                 data
             })
             .collect();
-        received.sort();
+        found.sort();
         let mut wanted = vec![one.payload, other.payload];
         wanted.sort();
-        assert!(received == wanted, "datagrams were mixed");
+        assert!(found == wanted, "datagrams were mixed");
     }
     assert_eq!(unmatched(&agent, "orphan_fragment"), 0);
 }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
 use udplb_tests::{
     agent::{Agent, forward},
     capture::{Capture, Frame},
     lab::{Lab, shapes},
     packet::{Udp, assert_same},
+    tracer::Tracer,
     traffic::send,
 };
 
@@ -247,5 +249,40 @@ fn drops_are_counted_by_fragment() {
         assert_eq!(copies.expect(2, is_fragment).len(), 2);
         assert_eq!(dropped("mtu_exceeded"), 2 * round);
         assert_eq!(dropped("ttl_expired"), 2 * round);
+    }
+}
+
+/// Later fragments are shown with the ports of the first, and say what they are.
+#[test]
+fn trace_shows_fragments_as_what_they_follow() {
+    let lab = shapes::two_collectors("fragments-trace");
+    let agent = Agent::start(lab.host("node"), &spec("Clone", 2));
+    let mut stack = Capture::stack(lab.host("node"));
+    for family in [0, 1] {
+        let sent = datagram(family, 3000);
+        let packets = sent.fragments(SIZE);
+        let mut frames = framed(&lab, &sent, &packets);
+        frames.push(last(&lab));
+        let tracer = Tracer::start(lab.host("node"), &agent, &[]);
+        send(lab.host("sender"), "eth0", &frames);
+        drop(stack.until(is_fragment, is_last));
+        let lines = tracer.finish();
+        let told = |line: &Value| {
+            let field = |name: &str| line[name].as_str().unwrap().to_owned();
+            let bytes = line["bytes"].as_u64().unwrap();
+            let names = ["source", "target", "destination", "fragment", "verdict"];
+            (names.map(field), bytes)
+        };
+        let found: Vec<_> = lines.iter().map(told).collect();
+        let mut wanted = Vec::new();
+        for (number, packet) in packets.iter().enumerate() {
+            for destination in ["d0", "d1"] {
+                let part = if number == 0 { "first" } else { "later" };
+                let (from, to) = (sent.source.to_string(), sent.destination.to_string());
+                let fields = [&from, &to, destination, part, "sent"].map(str::to_owned);
+                wanted.push((fields, u64::try_from(packet.len()).unwrap()));
+            }
+        }
+        assert_eq!(found, wanted);
     }
 }
