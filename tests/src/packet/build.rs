@@ -124,13 +124,18 @@ impl Udp {
         let cut = |(number, data): (usize, &[u8])| {
             let units = u16::try_from(number * size / 8).unwrap();
             let more = number + 1 < count;
-            if self.source.is_ipv4() {
-                self.fragment_v4(units, more, data)
-            } else {
-                self.fragment_v6(units, more, data)
-            }
+            self.fragment(units, more, data)
         };
         segment.chunks(size).enumerate().map(cut).collect()
+    }
+
+    /// A fragment with any data, which belong at an offset of this many units of eight bytes.
+    pub fn fragment(&self, units: u16, more: bool, data: &[u8]) -> Vec<u8> {
+        if self.source.is_ipv4() {
+            self.fragment_v4(units, more, data)
+        } else {
+            self.fragment_v6(units, more, data)
+        }
     }
 
     /// UDP header and data.

@@ -12,7 +12,6 @@ use crate::scene::{
 
 /// Bytes of data in a fragment: as few as there can be, so that the first has the UDP header and nothing else.
 const SIZE: usize = 8;
-const UDP: u8 = 17;
 
 fn frames(scene: &Scene, sent: &Udp) -> Vec<Vec<u8>> {
     framed(scene, sent, &sent.fragments(SIZE))
@@ -127,24 +126,6 @@ fn unmatched(scene: &Scene) -> [u64; 2] {
     })
 }
 
-/// What a fragment with this data is, at this offset in units of eight bytes.
-fn fragment(sent: &Udp, units: u16, more: bool, data: &[u8]) -> Vec<u8> {
-    let place = units << 3 | u16::from(more);
-    if sent.source.is_ipv4() {
-        let mut packet = sent.around(UDP, data);
-        let field = u16::from(more) << 13 | units;
-        packet[6..8].copy_from_slice(&field.to_be_bytes());
-        return reidentified(&packet, sent.identification.into());
-    }
-    let [high, low] = place.to_be_bytes();
-    let [a, b] = sent.identification.to_be_bytes();
-    let mut behind = sent.clone();
-    behind
-        .extensions
-        .push((44, vec![0, 0, high, low, 0, 0, a, b]));
-    behind.around(UDP, data)
-}
-
 /// A first fragment without the whole UDP header, or whose header lies, has no ports: it is let go, and what was
 /// remembered under its key is forgotten.
 #[test]
@@ -157,22 +138,22 @@ fn a_first_fragment_without_a_whole_header_is_let_go() {
         let mut short = segment[..8].to_vec();
         short[4..6].copy_from_slice(&7_u16.to_be_bytes());
         for data in [&[][..], &segment[..4], &segment[..7], &short] {
-            let first = fragment(&sent, 0, true, data);
-            let later = fragment(&sent, 1, false, &segment[8..16]);
-            let good = framed(&scene, &sent, &[fragment(&sent, 0, true, &segment[..8])]);
+            let first = sent.fragment(0, true, data);
+            let later = sent.fragment(1, false, &segment[8..16]);
+            let good = framed(&scene, &sent, &[sent.fragment(0, true, &segment[..8])]);
             assert_eq!(scene.program.run(&good)[0].verdict, Verdict::Redirect);
             scene.assert_untouched(&framed(&scene, &sent, &[first, later]));
             (orphans, malformed) = (orphans + 1, malformed + 1);
             assert_eq!(unmatched(&scene), [orphans, malformed], "{data:02x?}");
         }
         // Longer than the frame, and than any datagram.
-        let mut cut = framed(&scene, &sent, &[fragment(&sent, 1, true, &[7; 16])]);
+        let mut cut = framed(&scene, &sent, &[sent.fragment(1, true, &[7; 16])]);
         let _: Option<u8> = cut[0].pop();
         scene.assert_untouched(&cut);
         scene.assert_untouched(&framed(
             &scene,
             &sent,
-            &[fragment(&sent, 0x1fff, false, &[7; 16])],
+            &[sent.fragment(0x1fff, false, &[7; 16])],
         ));
         malformed += 2;
         assert_eq!(unmatched(&scene), [orphans, malformed]);
@@ -186,14 +167,14 @@ fn an_overlapping_fragment_changes_no_ports() {
     for family in [0, 1] {
         let sent = datagram(family, FORWARD);
         let segment = sent.segment();
-        let first = fragment(&sent, 0, true, &segment[..16]);
+        let first = sent.fragment(0, true, &segment[..16]);
         // As if it were a UDP header, and in the place of what the first has.
-        let over = fragment(&sent, 1, true, &segment[..8]);
+        let over = sent.fragment(1, true, &segment[..8]);
         let outcomes = scene.program.run(&framed(&scene, &sent, &[first, over]));
         let copy = copied(&sent, 0);
         for (outcome, wanted) in outcomes.iter().zip([
-            fragment(&copy, 0, true, &copy.segment()[..16]),
-            fragment(&copy, 1, true, &segment[..8]),
+            copy.fragment(0, true, &copy.segment()[..16]),
+            copy.fragment(1, true, &segment[..8]),
         ]) {
             assert_eq!(outcome.verdict, Verdict::Redirect);
             assert_eq!(Packet::parse(&outcome.frame).ip_packet(), wanted);

@@ -247,8 +247,23 @@ fn drops_are_counted_by_fragment() {
             &framed(&lab, &fits, &fits.fragments(1024)),
         );
         assert_eq!(copies.expect(2, is_fragment).len(), 2);
-        assert_eq!(dropped("mtu_exceeded"), 2 * round);
-        assert_eq!(dropped("ttl_expired"), 2 * round);
+        assert_eq!(dropped("mtu_exceeded"), 3 * round - 1);
+        assert_eq!(dropped("ttl_expired"), 3 * round - 1);
+        // Later ones that are worse than their first.
+        let aged = Udp {
+            ttl: 1,
+            ..fits.clone()
+        };
+        let worse = [
+            fits.fragment(1, true, &[7; 1440]),
+            aged.fragment(1, true, &[7; 8]),
+        ];
+        send(lab.host("sender"), "eth0", &framed(&lab, &fits, &worse));
+        let good = fits.fragment(1, true, &[7; 8]);
+        send(lab.host("sender"), "eth0", &framed(&lab, &fits, &[good]));
+        assert_eq!(copies.expect(1, is_fragment).len(), 1);
+        assert_eq!(dropped("mtu_exceeded"), 3 * round);
+        assert_eq!(dropped("ttl_expired"), 3 * round);
     }
 }
 
