@@ -55,5 +55,5 @@ themes! { addresses at_node at_sender availability checksums fanout groups heade
 fn there_are_many_rows() {
     let count: usize = themes().iter().map(|theme| theme.rows.len()).sum();
     println!("{count} rows");
-    assert!(count >= 150, "{count}");
+    assert!(count >= 600, "{count}");
 }

@@ -1,8 +1,11 @@
 //! The packet suite, played against an agent with a given program. IO.
 
-use std::{collections::BTreeMap, fmt, path::Path, process::Command};
+use std::{collections::BTreeMap, fmt, fs, path::Path, process::Command};
 
-use super::{artifacts::Artifacts, scratch::root};
+use super::{
+    artifacts::Artifacts,
+    scratch::{folder, root},
+};
 use crate::rows::RED;
 
 /// Themes wait for the kernel more than they compute.
@@ -64,6 +67,8 @@ impl Suite {
         let [out, error] =
             [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
         let text = out + error;
+        // With what differs at each row, for those who want to know more.
+        fs::write(folder().join("last-run.txt"), &*text).unwrap();
         let mut red: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for line in text.lines().filter_map(|line| line.strip_prefix(RED)) {
             let (theme, row) = line.split_once(": ").unwrap_or((line, ""));

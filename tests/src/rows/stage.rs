@@ -47,7 +47,15 @@ pub(super) struct Stage {
 impl Stage {
     pub(super) fn set(theme: &Theme) -> Self {
         let lab = (theme.lab)(theme.name);
-        lab.host("node").sysctl("ipv4/ip_forward", "1");
+        let node = lab.host("node");
+        node.sysctl("ipv4/ip_forward", "1");
+        // Markers to the sender ask nobody first: the agent keeps the neighbours of upstreams only.
+        let (_, sender, _) = MARKERS[MARKERS.len() - 1];
+        drop(node.ip(&format!(
+            "neigh replace {sender} lladdr {} nud permanent dev {}",
+            lab.host("sender").mac("eth0"),
+            theme.interface
+        )));
         let mut agent = Agent::new(lab.host("node"), &["--keep"]);
         agent.write(&theme.config);
         agent.run();
