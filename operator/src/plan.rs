@@ -30,6 +30,15 @@ pub fn of(world: &World) -> ClusterPlan {
             }
         }
     }
+    let mut plan = cluster(readable, &nodes(world), MAX_FORWARDS_ON_NODE);
+    plan.rejected.extend(refused);
+    keep_what_became_invalid(&mut plan, world);
+    plan
+}
+
+/// What planning needs of the nodes.
+#[must_use]
+pub fn nodes(world: &World) -> Nodes {
     let known = |(name, node): (&String, &NodeFacts)| {
         let node = Node {
             labels: node.labels.clone(),
@@ -37,11 +46,7 @@ pub fn of(world: &World) -> ClusterPlan {
         };
         (name.clone(), node)
     };
-    let nodes: Nodes = world.nodes.iter().map(known).collect();
-    let mut plan = cluster(readable, &nodes, MAX_FORWARDS_ON_NODE);
-    plan.rejected.extend(refused);
-    keep_what_became_invalid(&mut plan, world);
-    plan
+    world.nodes.iter().map(known).collect()
 }
 
 /// Whether a forward goes on as it was last written although its spec breaks a rule. Admission keeps such

@@ -6,7 +6,7 @@ use std::{
 };
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use udplb_plan::{ClusterPlan, ForwardKey, Resolution, resolve};
+use udplb_plan::{ClusterPlan, ForwardKey, Resolution, leave_out, resolve};
 
 use crate::{
     config,
@@ -119,6 +119,11 @@ impl State {
             let resolution = resolve::forward(&placed.forward, &answers, 0);
             let _ = resolutions.insert(key.clone(), resolution);
         }
+        leave_out(
+            &self.plan.accepted,
+            || plan::nodes(&self.world),
+            &mut resolutions,
+        );
         for key in self.plan.accepted.keys() {
             if self.resolutions.get(key) != resolutions.get(key) {
                 let _ = self.dirty.forwards.insert(key.clone());

@@ -23,6 +23,7 @@ pub mod validate;
 
 pub use cluster::{ClusterPlan, Node, Nodes, Placed, cluster};
 pub use conflict::AcceptedForward;
+pub use cycles::leave_out;
 pub use resolve::{Answers, HostAnswer, Resolution, ServiceAnswer, ServiceKey};
 pub use standalone::{Standalone, standalone};
 pub use types::{ForwardKey, Notice, Rejection, Seniority, Verdict};

@@ -115,15 +115,28 @@ fn forwarding_loop(upstream: &str, way: &[ForwardKey]) -> String {
             "copies for {upstream} come back to this forward: write another address or port, or choose other nodes with nodeSelector"
         );
     }
-    let names: Vec<String> = way.iter().take(NAMED).map(ForwardKey::to_string).collect();
-    let more = match way.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
     format!(
-        "copies for {upstream} come back: change it, or what one of these listens on or sends to: {}{more}",
-        names.join(", ")
+        "copies for {upstream} come back: change it, or what one of these listens on or sends to: {}",
+        named(way)
     )
+}
+
+/// Where copies come back to, and by way of whom.
+pub(crate) fn by_way_of(way: &[ForwardKey]) -> String {
+    if way.is_empty() {
+        return "this forward".to_owned();
+    }
+    format!("this forward by way of {}", named(way))
+}
+
+/// The first few of many, and how many more there are.
+fn named(way: &[ForwardKey]) -> String {
+    let names: Vec<String> = way.iter().take(NAMED).map(ForwardKey::to_string).collect();
+    let names = names.join(", ");
+    match way.len().saturating_sub(NAMED) {
+        0 => names,
+        more => format!("{names} and {more} more"),
+    }
 }
 
 impl Rejection {

@@ -9,6 +9,8 @@ mod common;
 mod conflict;
 #[path = "plan/cycles.rs"]
 mod cycles;
+#[path = "plan/named_cycles.rs"]
+mod named_cycles;
 #[path = "plan/node.rs"]
 mod node;
 #[path = "plan/resolve.rs"]

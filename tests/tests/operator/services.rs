@@ -153,3 +153,30 @@ async fn a_service_is_its_endpoints() {
         last.resource_version()
     );
 }
+
+/// Pods in the network of their nodes, on the port where the forward listens: each node would hand packets on to the
+/// next. Nothing is said of a pod elsewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn endpoints_by_which_copies_come_back_are_left_out() {
+    let cluster = Cluster::start("loops-of-services").await;
+    for (name, address) in [("a", "10.1.0.1"), ("b", "10.1.0.2")] {
+        cluster.node(name, &json!({})).await;
+        cluster.set_address(name, address).await;
+    }
+    let _operator = cluster.operator("operator-0", &[]);
+    let ports = json!([{ "name": "syslog", "port": 514, "protocol": "UDP" }]);
+    let service = json!({ "metadata": { "name": "collector" }, "spec": { "ports": ports } });
+    drop(cluster.create::<Service>(&cluster.api(), service).await);
+    set(&cluster, &[address(2), address(9)]).await;
+    let upstream = json!({ "service": { "name": "collector", "port": "syslog" } });
+    drop(cluster.apply("round", &clone_of(10514, &upstream)).await);
+    drop(cluster.apply("straight", &clone_of(514, &upstream)).await);
+    let message = "spec.destinations[0].upstreams: 10.1.0.2:10514 is left out, copies for it come back to this \
+                   forward: have it listen on another port";
+    let told = ["False", "ForwardingLoop", message];
+    cluster.says("round", "Resolved", told).await;
+    cluster.told("a", &["round", "straight"]).await;
+    let resolved: Api<ResolvedForward> = cluster.api();
+    assert!(has(1)(&resolved.get("round").await.unwrap()));
+    assert!(has(2)(&resolved.get("straight").await.unwrap()));
+}

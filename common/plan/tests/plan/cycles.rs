@@ -15,7 +15,7 @@ use crate::{
 const ADDRESSES: [&str; 3] = ["192.0.2.1", "192.0.2.2", "192.0.2.3"];
 
 /// Nodes a, b and c with one address each; a has the role edge.
-fn nodes() -> Nodes {
+pub(crate) fn nodes() -> Nodes {
     let named = ["a", "b", "c"].into_iter().zip(ADDRESSES);
     named
         .map(|(name, address)| {
@@ -30,7 +30,7 @@ fn nodes() -> Nodes {
 }
 
 /// Port 514 of every address, to these upstreams; `rest` takes the place of fields of the spec.
-fn sends(name: &str, second: usize, upstreams: &[&str], rest: &Value) -> UdpForward {
+pub(crate) fn sends(name: &str, second: usize, upstreams: &[&str], rest: &Value) -> UdpForward {
     let upstreams: Vec<Value> = upstreams.iter().map(|text| upstream(text)).collect();
     let mut spec = json!({ "destinations": [{ "name": "out", "upstreams": upstreams }] });
     for (field, value) in rest.as_object().unwrap() {
@@ -62,7 +62,7 @@ fn rejected(plan: &ClusterPlan) -> Vec<(&str, String)> {
     .collect()
 }
 
-fn on(role: &str) -> Value {
+pub(crate) fn on(role: &str) -> Value {
     json!({ "nodeSelector": { "matchLabels": { "role": role } } })
 }
 
