@@ -8,7 +8,7 @@ mod receiver;
 pub mod record;
 mod stream;
 
-pub use flood::{Flooded, flood};
+pub use flood::{Flooded, WINDOW, flood};
 pub use frames::{send, send_pending, send_segmented};
 pub use numbers::Numbers;
 pub use one::use_it;

@@ -2,8 +2,8 @@
 
 use std::{
     sync::{
-        Barrier,
-        atomic::{AtomicBool, Ordering},
+        Barrier, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -12,13 +12,19 @@ use nix::unistd::write;
 
 use crate::{lab::Host, sys};
 
-/// What a flood was.
-#[derive(Clone, Copy, Debug)]
-pub struct Flooded {
+/// Frames are counted by the window of time in which they were sent.
+pub const WINDOW: Duration = Duration::from_millis(1);
+
+/// What a flood was: the frames that were sent in each [`WINDOW`] since its start. On a busy machine, the senders do
+/// not always have a CPU.
+#[derive(Clone, Debug)]
+pub struct Flooded(pub Vec<u64>);
+
+impl Flooded {
     /// Frames that were sent.
-    pub frames: u64,
-    /// From the first frame to the last one.
-    pub time: Duration,
+    pub fn frames(&self) -> u64 {
+        self.0.iter().sum()
+    }
 }
 
 /// Sends the frame out of an interface from each of these CPUs for that long. The CPU that sends over a veth pair is
@@ -31,33 +37,31 @@ pub fn flood(
     time: Duration,
 ) -> Flooded {
     let index = host.index(interface);
+    // A sender that is held up at the end sends its last frame late.
+    let count = (time * 2).as_millis() / WINDOW.as_millis();
+    let windows: Vec<AtomicU64> = (0..count).map(|_| AtomicU64::new(0)).collect();
     let (stop, start) = (AtomicBool::new(false), Barrier::new(cpus.len() + 1));
+    let began = OnceLock::new();
     let send = |cpu: usize| {
         sys::stay_on_cpu(cpu).unwrap();
         let socket = sys::socket(libc::AF_PACKET, libc::SOCK_RAW, 0).unwrap();
         sys::bind_packet(&socket, index).unwrap();
         let _: std::sync::BarrierWaitResult = start.wait();
-        let mut frames = 0;
+        let began = began.get_or_init(Instant::now);
         while !stop.load(Ordering::Relaxed) {
             let _: usize = write(&socket, frame).unwrap();
-            frames += 1;
+            let window = began.elapsed().as_millis() / WINDOW.as_millis();
+            let window = usize::try_from(window).unwrap().min(windows.len() - 1);
+            let _before = windows[window].fetch_add(1, Ordering::Relaxed);
         }
-        frames
     };
     std::thread::scope(|scope| {
-        let senders: Vec<_> = cpus
-            .iter()
-            .map(|cpu| scope.spawn(|| host.enter(|| send(*cpu))))
-            .collect();
+        for cpu in cpus {
+            let _sender = scope.spawn(|| host.enter(|| send(*cpu)));
+        }
         let _: std::sync::BarrierWaitResult = start.wait();
-        let began = Instant::now();
         std::thread::sleep(time);
         stop.store(true, Ordering::Relaxed);
-        let time = began.elapsed();
-        let frames = senders
-            .into_iter()
-            .map(|sender| sender.join().unwrap())
-            .sum();
-        Flooded { frames, time }
-    })
+    });
+    Flooded(windows.into_iter().map(AtomicU64::into_inner).collect())
 }
