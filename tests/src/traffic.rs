@@ -9,7 +9,7 @@ pub mod record;
 mod stream;
 
 pub use flood::{Flooded, WINDOW, flood};
-pub use frames::{send, send_pending, send_segmented};
+pub use frames::{send, send_pending, send_segmented, take_merged};
 pub use numbers::Numbers;
 pub use one::use_it;
 pub use receiver::{Progress, Receiver};

@@ -1,15 +1,12 @@
 //! Clone between ordinary programs: the node's own and those on the collectors.
 
-use std::{
-    net::{IpAddr, SocketAddr, UdpSocket},
-    time::Duration,
-};
+use std::net::{IpAddr, SocketAddr};
 
 use udplb_tests::{
     agent::{Agent, forward},
     lab::{Lab, shapes},
     scrape::Metrics,
-    traffic::{Flow, Pace, Receiver, Stream, send_segmented},
+    traffic::{Flow, Pace, Receiver, Stream},
 };
 
 const NODE: [&str; 2] = ["10.0.1.1", "[2001:db8:1::1]"];
@@ -128,45 +125,4 @@ fn a_sum_that_the_device_made_still_fits() {
     local.finish(&sent).assert_complete("the node");
     copies.finish(&sent).assert_complete("the collector");
     assert_eq!(checksum_errors(&lab, "node"), 0);
-}
-
-/// A program that hands the kernel many datagrams at once (`UDP_SEGMENT`): they count, and arrive, one by one.
-#[test]
-fn segments_of_one_send_are_copied_one_by_one() {
-    const SEGMENT: usize = 500;
-    const SEGMENTS: usize = 10;
-    const SENDS: usize = 50;
-    let lab = shapes::two_collectors("clone-segments");
-    let agent = Agent::start(lab.host("node"), &forward("syslog", SPEC));
-    let sockets = [
-        ("node", NODE[0], 514),
-        ("collector1", "10.0.2.2", 5514),
-        ("collector2", "10.0.3.2", 6514),
-    ];
-    let sockets = sockets.map(|(host, address, port)| {
-        lab.host(host)
-            .enter(|| UdpSocket::bind((address, port)))
-            .unwrap()
-    });
-    let data: Vec<u8> = (0..=255).cycle().take(SEGMENT * SEGMENTS - 7).collect();
-    for _ in 0..SENDS {
-        send_segmented(lab.host("sender"), "10.0.1.1:514", &data, SEGMENT);
-        for socket in &sockets {
-            socket
-                .set_read_timeout(Some(Duration::from_secs(5)))
-                .unwrap();
-            for wanted in data.chunks(SEGMENT) {
-                let mut buffer = [0; 2048];
-                let length = socket.recv(&mut buffer).unwrap();
-                assert_eq!(&buffer[..length], wanted);
-            }
-        }
-    }
-    let metrics = agent.metrics();
-    let count = u64::try_from(SEGMENTS * SENDS).unwrap();
-    assert_eq!(metrics.count("udplb_matched_packets_total", &[]), count);
-    assert_eq!(metrics.count("udplb_sent_packets_total", &[]), 2 * count);
-    let bytes = u64::try_from(SENDS * (data.len() + 28 * SEGMENTS)).unwrap();
-    assert_eq!(metrics.count("udplb_matched_bytes_total", &[]), bytes);
-    assert_eq!(metrics.count("udplb_sent_bytes_total", &[]), 2 * bytes);
 }

@@ -79,6 +79,11 @@ pub fn send_segmented(host: &Host, destination: &str, data: &[u8], size: usize) 
     assert_eq!(sent, data.len());
 }
 
+/// From now on the socket hands over as many datagrams of a flow at once as the kernel has put together.
+pub fn take_merged(socket: &UdpSocket) {
+    sys::set_option(socket, libc::SOL_UDP, libc::UDP_GRO, &1).unwrap();
+}
+
 /// `struct virtio_net_hdr` that says where the checksum goes.
 fn virtual_header(frame: &[u8]) -> [u8; 10] {
     const NEEDS_CHECKSUM: u8 = 1;
