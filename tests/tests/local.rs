@@ -1,14 +1,17 @@
 //! Upstreams on the node itself: its own addresses, and pods behind its bridge and its veths.
 
-use std::net::SocketAddr;
+use std::{
+    net::{SocketAddr, UdpSocket},
+    time::Duration,
+};
 
 use udplb_tests::{
     agent::{Agent, forward},
     capture::Capture,
-    lab::{Lab, Mac, shapes},
-    packet::{Ethernet, Packet, Udp, assert_same},
+    lab::{Host, Lab, Mac, shapes},
+    packet::{Ethernet, Packet, Tag, Udp, assert_same},
     tracer::Tracer,
-    traffic::{Flow, Pace, Receiver, Stream, send},
+    traffic::{Flow, Pace, Receiver, Stream, send, send_segmented},
 };
 
 const ENDS: [[&str; 2]; 2] = [
@@ -90,10 +93,18 @@ fn programs_on_the_node_are_upstreams_beside_others() {
 
 #[test]
 fn what_comes_up_the_stack_is_right_byte_for_byte() {
-    for action in ["Clone", "Forward"] {
-        let lab = shapes::two_collectors(&format!("local-bytes-{action}"));
+    for (action, hook) in [
+        ("Clone", "tcx"),
+        ("Forward", "tcx"),
+        ("Clone", "clsact"),
+        ("Forward", "clsact"),
+    ] {
+        let lab = shapes::two_collectors(&format!("local-bytes-{action}-{hook}"));
         let (node, sender) = (lab.host("node"), lab.host("sender"));
-        let _agent = Agent::start(node, &spec(action));
+        let mut agent = Agent::new(node, &["--hook", hook]);
+        agent.write(&spec(action));
+        agent.run();
+        agent.settle();
         let mut stack = Capture::stack(node);
         let ethernet = Ethernet::new(sender.mac("eth0"), node.mac("eth0"));
         let sent = ENDS.map(|[source, destination]| Udp::new(source, destination, b"to myself"));
@@ -133,6 +144,71 @@ fn what_comes_up_the_stack_is_right_byte_for_byte() {
     }
 }
 
+/// The kernel hands segments over as one and leaves sums to devices; with tags, it keeps those beside the packet.
+#[test]
+fn segments_sums_and_tags_are_no_obstacle() {
+    const SIZE: usize = 500;
+    for (action, offloads) in [("Clone", true), ("Forward", true), ("Forward", false)] {
+        let lab = shapes::two_collectors(&format!("local-shapes-{action}-{offloads}"));
+        let (node, sender) = (lab.host("node"), lab.host("sender"));
+        sender.set_transmit_checksum("eth0", offloads);
+        let agent = Agent::start(node, &spec(action));
+        let data: Vec<u8> = (0..10).flat_map(|number| [number; SIZE]).collect();
+        let places = [
+            (ENDS[0][1], "10.0.3.1:7514"),
+            (ENDS[1][1], "[2001:db8:3::1]:7514"),
+        ];
+        for (destination, upstream) in places {
+            let socket = listen(node, upstream);
+            send_segmented(sender, destination, &data, SIZE);
+            let received: Vec<Vec<u8>> = (0..10).map(|_| receive(&socket).0).collect();
+            assert_eq!(received.concat(), data, "{action} {upstream}");
+        }
+        assert_eq!(
+            agent.metrics().count("udplb_matched_packets_total", &[]),
+            20
+        );
+
+        let socket = listen(node, "10.0.1.1:5514");
+        let mut ethernet = Ethernet::new(sender.mac("eth0"), node.mac("eth0"));
+        ethernet.tags = vec![Tag::service(7), Tag::vlan(8)];
+        let tagged = Udp::new(ENDS[0][0], ENDS[0][1], b"with two tags");
+        send(sender, "eth0", &[tagged.frame(&ethernet)]);
+        assert_eq!(receive(&socket), (b"with two tags".to_vec(), tagged.source));
+        let counters = node.run("cat /proc/net/snmp /proc/net/snmp6");
+        let six = counters
+            .lines()
+            .find(|line| line.starts_with("Udp6InCsumErrors"));
+        assert_eq!(
+            six.and_then(|line| line.split_whitespace().nth(1)),
+            Some("0")
+        );
+        let udp: Vec<_> = counters
+            .lines()
+            .filter(|line| line.starts_with("Udp:"))
+            .collect();
+        let place = udp[0]
+            .split(' ')
+            .position(|name| name == "InCsumErrors")
+            .unwrap();
+        assert_eq!(udp[1].split(' ').nth(place), Some("0"), "{udp:?}");
+    }
+}
+
+fn listen(host: &Host, address: &str) -> UdpSocket {
+    let socket = host.enter(|| UdpSocket::bind(address)).unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    socket
+}
+
+fn receive(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
+    let mut buffer = [0; 2048];
+    let (length, source) = socket.recv_from(&mut buffer).unwrap();
+    (buffer[..length].to_vec(), source)
+}
+
 /// Frames to a group of hosts: what comes up again is for one address, and for nobody else's sockets.
 #[test]
 fn a_group_is_heard_by_a_program_on_the_node() {
@@ -150,17 +226,14 @@ fn a_group_is_heard_by_a_program_on_the_node() {
 ",
         ),
     );
-    let socket = node.enter(|| std::net::UdpSocket::bind("10.0.1.1:5514"));
-    let socket = socket.unwrap();
-    let time = std::time::Duration::from_secs(5);
-    socket.set_read_timeout(Some(time)).unwrap();
+    let socket = listen(node, "10.0.1.1:5514");
     let group = Ethernet::new(sender.mac("eth0"), Mac([0x01, 0, 0x5e, 1, 2, 3]));
     let datagram = Udp::new("10.0.1.2:1000", "239.1.2.3:514", b"to all of you");
     send(sender, "eth0", &[datagram.frame(&group)]);
-    let mut buffer = [0; 64];
-    let (length, source) = socket.recv_from(&mut buffer).unwrap();
-    let expected: (&[u8], SocketAddr) = (b"to all of you", "10.0.1.2:1000".parse().unwrap());
-    assert_eq!((&buffer[..length], source), expected);
+    assert_eq!(
+        receive(&socket),
+        (b"to all of you".to_vec(), datagram.source)
+    );
 }
 
 /// A pod behind a bridge, one behind a veth of its own with a host route, as the two kinds of cluster networks

@@ -30,13 +30,15 @@ const SOURCES: [&str; 4] = [
     "2001:db8:1::/64",
     "2001:db8:5::/48",
 ];
-/// Those of the second line are never reached: two neighbours that do not exist, no route.
-const UPSTREAMS: [&str; 10] = [
+/// The node itself has two of them. The last three are never reached: two neighbours that do not exist, no route.
+const UPSTREAMS: [&str; 12] = [
     "10.0.2.2",
     "10.0.2.3",
     "10.0.2.4",
     "10.0.3.2",
     "10.0.7.7",
+    "10.0.4.1",
+    "2001:db8:4::1",
     "2001:db8:2::2",
     "2001:db8:2::3",
     "10.0.2.99",
@@ -211,8 +213,8 @@ fn destination(numbers: &mut Numbers, number: usize) -> String {
     }
     text += "    upstreams:\n";
     // Mostly reachable ones, but sometimes none at all.
-    let (from, most) = if chance(numbers, 15) {
-        (&UPSTREAMS[7..], 2)
+    let (from, most) = if chance(numbers, 25) {
+        (&UPSTREAMS[9..], 2)
     } else {
         (&UPSTREAMS[..], 5)
     };

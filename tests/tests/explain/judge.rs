@@ -3,16 +3,20 @@
 use std::{cell::RefCell, collections::BTreeMap};
 
 use udplb_agent::explain::{Destination, Explanation, Outcome, Verdict, Wire};
-use udplb_tests::capture::Frame;
+use udplb_tests::{capture::Frame, lab::Mac};
 
 use super::generate::Case;
+
+/// The place where the node's stack gets what it gets.
+const STACK: &str = "stack";
 
 /// How often each thing happened.
 #[derive(Debug, Default)]
 pub(crate) struct Score(RefCell<BTreeMap<String, u32>>);
 
 /// What must have happened, and how often at least.
-const LEAST: [(&str, u32); 26] = [
+const LEAST: [(&str, u32); 27] = [
+    ("goes up the stack", 20),
     ("hit", 350),
     ("miss", 250),
     ("verdict Clone", 100),
@@ -64,8 +68,10 @@ impl Score {
         found: &[(&'static str, Frame)],
     ) -> Result<(), String> {
         self.tally(explanation);
-        let (stack, sent): (Vec<_>, Vec<_>) =
-            found.iter().partition(|(place, _)| *place == "stack");
+        // Copies for the node itself come up its stack as well, for an address that the packet did not have.
+        let (stack, sent): (Vec<_>, Vec<_>) = found.iter().partition(|(place, frame)| {
+            *place == STACK && frame.packet.destination() == case.destination
+        });
         let verdicts = explanation
             .other_verdicts
             .iter()
@@ -114,6 +120,9 @@ impl Score {
                 self.count(format!("drop {reason}"));
             }
             let wires = upstreams.iter().filter_map(|one| one.wire.as_ref());
+            for _ in wires.clone().filter(|wire| wire.frame.is_none()) {
+                self.count("goes up the stack");
+            }
             for _ in wires.filter(|wire| wire.waits_for_a_neighbour()) {
                 self.count("waits for a neighbour");
             }
@@ -157,11 +166,21 @@ fn options(destination: &Destination) -> Vec<Option<Seen>> {
 
 /// What waits for a neighbour that does not exist never leaves.
 fn on_link(wire: &Wire) -> Option<Seen> {
-    let frame = wire.frame.clone()?;
+    let (place, macs) = match wire.frame.clone() {
+        Some(frame) => (
+            wire.interface.clone(),
+            [frame.source_mac, frame.destination_mac?],
+        ),
+        None => (
+            STACK.to_owned(),
+            [Mac([0; 6]), Mac([0; 6])].map(|mac| mac.to_string()),
+        ),
+    };
+    let [source_mac, destination_mac] = macs;
     Some((
-        wire.interface.clone(),
-        frame.source_mac,
-        frame.destination_mac?,
+        place,
+        source_mac,
+        destination_mac,
         wire.source.clone(),
         wire.destination.clone(),
         wire.ttl,
