@@ -190,5 +190,5 @@ pub(crate) fn prepare<H: Headers>(network: u32, part: Part, subject: &mut Subjec
     }
     // SAFETY: written above, or by `follow`.
     let fragment = unsafe { subject.fragment.assume_init_mut() };
-    fragment.part = part.renewing(identification::renewed(work, plan));
+    fragment.part = part.renewing(identification::renewed(work, headers, plan));
 }

@@ -195,6 +195,39 @@ fn segments_sums_and_tags_are_no_obstacle() {
     }
 }
 
+/// What comes in again comes in pieces, which the stack puts together.
+#[test]
+fn fragments_arrive_whole_at_programs_on_the_node() {
+    for action in ["Clone", "Forward"] {
+        let lab = shapes::two_collectors(&format!("local-fragments-{action}"));
+        let (node, sender) = (lab.host("node"), lab.host("sender"));
+        let agent = Agent::start(node, &spec(action));
+        let ethernet = Ethernet::new(sender.mac("eth0"), node.mac("eth0"));
+        let upstreams = ["10.0.3.1:7514", "[2001:db8:3::1]:7514"];
+        for ([source, destination], upstream) in ENDS.into_iter().zip(upstreams) {
+            let socket = listen(node, upstream);
+            let datagram = Udp::new(source, destination, &[7; 2000]);
+            let kind = if datagram.source.is_ipv4() {
+                0x0800
+            } else {
+                0x86dd
+            };
+            let pieces = datagram.fragments(800);
+            let frames: Vec<_> = pieces
+                .iter()
+                .map(|piece| ethernet.frame(kind, piece))
+                .collect();
+            send(sender, "eth0", &frames);
+            assert_eq!(
+                receive(&socket),
+                (datagram.payload, datagram.source),
+                "{action}"
+            );
+        }
+        assert_eq!(agent.metrics().count("udplb_matched_packets_total", &[]), 6);
+    }
+}
+
 fn listen(host: &Host, address: &str) -> UdpSocket {
     let socket = host.enter(|| UdpSocket::bind(address)).unwrap();
     socket

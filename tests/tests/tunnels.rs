@@ -241,3 +241,38 @@ fn forward_from_a_tunnel_waits_for_a_cold_neighbour() {
         assert_eq!(copy.packet.destination_mac, collector.mac("eth0"));
     }
 }
+
+#[test]
+fn fragments_come_out_of_a_tunnel() {
+    for action in ["Clone", "Forward"] {
+        let scene = Scene::new("fragments", "tun0", action);
+        for (family, sent) in datagrams(5).into_iter().enumerate() {
+            let hosts = [(0, "collector1"), (2, "node"), (3, "collector2")];
+            let sockets = hosts.map(|(place, host)| {
+                let address = UPSTREAMS[family][place];
+                let socket = scene
+                    .lab
+                    .host(host)
+                    .enter(|| std::net::UdpSocket::bind(address));
+                let socket = socket.unwrap();
+                socket
+                    .set_read_timeout(Some(Duration::from_secs(5)))
+                    .unwrap();
+                socket
+            });
+            let datagram = Udp {
+                payload: vec![7; 2000],
+                ..sent
+            };
+            scene.tunnel.send(&datagram.fragments(800));
+            for socket in sockets {
+                let mut buffer = [0; 4000];
+                let (length, source) = socket.recv_from(&mut buffer).unwrap();
+                assert_eq!(
+                    (&buffer[..length], source),
+                    (&datagram.payload[..], datagram.source)
+                );
+            }
+        }
+    }
+}

@@ -4,7 +4,7 @@ use aya_ebpf::helpers::generated::{bpf_get_prandom_u32, bpf_get_smp_processor_id
 use udplb_abi::{MAX_DESTINATIONS, NONE, address::Family, forward::ADDRESS_REWRITE};
 
 use crate::{
-    headers::Headers,
+    headers::{Headers, Words},
     maps::{IDENTIFICATIONS, UPSTREAMS},
     plan::{LAST, Plan, each},
     slots,
@@ -15,9 +15,11 @@ use crate::{
 /// that have both addresses and the identification in common.
 ///
 /// With a rewritten source, copies of several senders have one source. With a preserved one, that concerns copies
-/// of one datagram that go to several ports of an upstream: all but the first of them.
+/// of one datagram that go to several ports of an upstream: all but the first of them; and all for another port of the
+/// packet's own destination, where the datagram itself arrives.
 #[inline(always)]
-pub(super) fn renewed(work: &Work, plan: &Plan) -> u32 {
+pub(super) fn renewed<H: Headers>(work: &Work, headers: &H, plan: &Plan) -> u32 {
+    let own = word(&headers.destination());
     let mut receivers = [0; MAX_DESTINATIONS];
     let mut renewed = work.forward.zero;
     each(work.forward, |index| {
@@ -27,7 +29,7 @@ pub(super) fn renewed(work: &Work, plan: &Plan) -> u32 {
             return;
         }
         let receiver = receiver(plan.choices[index].upstream());
-        if receiver != 0 && receivers.contains(&receiver) {
+        if receiver != 0 && (receiver == own || receivers.contains(&receiver)) {
             renewed |= 1 << index;
         }
         receivers[index] = receiver;
@@ -41,12 +43,18 @@ fn receiver(upstream: u32) -> u64 {
     if upstream == NONE {
         return 0;
     }
-    UPSTREAMS.get(upstream).map_or(0, |upstream| {
-        let [first, second, third, fourth] = *slots::upstream_address(upstream);
-        let high = u64::from(first) << 32 | u64::from(second);
-        let low = u64::from(third) << 32 | u64::from(fourth);
-        high.rotate_left(1) ^ low
-    })
+    UPSTREAMS
+        .get(upstream)
+        .map_or(0, |upstream| word(slots::upstream_address(upstream)))
+}
+
+/// An address in a word.
+#[inline(always)]
+fn word(address: &Words) -> u64 {
+    let [first, second, third, fourth] = *address;
+    let high = u64::from(first) << 32 | u64::from(second);
+    let low = u64::from(third) << 32 | u64::from(fourth);
+    high.rotate_left(1) ^ low
 }
 
 /// Identifications for the copies of a datagram, one for each destination, that no other datagram has had for
