@@ -30,7 +30,7 @@ const FORWARDS: [(&str, &str); 9] = [
     ),
     (
         "everything",
-        "match: {addresses: ['::/0'], ports: [{port: 3100}]}",
+        "match: {addresses: ['::/0', 198.51.101.0/24], ports: [{port: 3100}]}",
     ),
     (
         "sources",
@@ -189,7 +189,7 @@ fn addresses(family: Family) -> Vec<Row> {
     ]
 }
 
-/// `::/0` is about IPv6, although the map knows IPv4 addresses as a part of it.
+/// `::/0` is about IPv6, although the map knows IPv4 addresses as a part of it, and is asked for an IPv4 prefix's sake.
 fn everything() -> Vec<Row> {
     let (v4, v6) = (Family::V4, Family::V6);
     vec![
@@ -205,6 +205,13 @@ fn everything() -> Vec<Row> {
             "a foreign address in ::/0",
             "the empty prefix not found",
             &v6.datagram_to("2001:db8:77::1", 3100),
+            "everything",
+        ),
+        ours(
+            v4,
+            "an address in the prefix beside ::/0",
+            "a prefix hidden by one of the other family",
+            &v4.datagram_to("198.51.101.1", 3100),
             "everything",
         ),
         other(

@@ -46,11 +46,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
         new: "let Some(upstream) = upstream(destination, work, headers) else {\n        return Choice::drop(DropReason::NoRoute, NONE);",
     },
     Mutant {
-        name: "unresolved-is-cloned",
+        name: "copy-to-nobody",
         theme: "availability",
         file: "agent-ebpf/src/select.rs",
-        old: "if !ready && work.forward.action != ACTION_FORWARD {",
-        new: "if !ready && work.forward.action == u8::MAX {",
+        old: "    if ready {\n        Choice::send(upstream)",
+        new: "    if ready || work.amount.packets != 0 {\n        Choice::send(upstream)",
     },
     Mutant {
         name: "sampling-turned-round",
@@ -60,11 +60,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
         new: "hash::index(hash, one_in) == 0",
     },
     Mutant {
-        name: "sampling-of-one-in-one",
+        name: "sampling-left-out",
         theme: "selection",
         file: "agent-ebpf/src/select.rs",
-        old: "if one_in <= 1 {",
-        new: "if one_in == 0 {",
+        old: "    if one_in <= 1 {\n        return false;",
+        new: "    if one_in <= u32::MAX / 2 {\n        return false;",
     },
     Mutant {
         name: "flow-hash-without-ports",
@@ -137,11 +137,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
         new: "&& self.unavailable != u32::from(forward.destination_count);",
     },
     Mutant {
-        name: "pass-for-clone",
+        name: "pass-counted-as-drop",
         theme: "availability",
         file: "agent-ebpf/src/plan.rs",
-        old: "let pass = forward.action == ACTION_FORWARD\n            && forward.when_unavailable",
-        new: "let pass = forward.when_unavailable",
+        old: "            if pass {\n                stats::passed(counters, amount);",
+        new: "            if pass && amount.packets == 0 {\n                stats::passed(counters, amount);",
     },
     Mutant {
         name: "unsent-is-kept",

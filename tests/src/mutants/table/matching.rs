@@ -137,11 +137,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
         new: "if skb.len() == 0 && !lookup::takes_source(forward, headers) {",
     },
     Mutant {
-        name: "prefixes-compared-short",
+        name: "prefix-too-long",
         theme: "matching",
         file: "agent-ebpf/src/lookup.rs",
-        old: "let length = u32::from(length);",
-        new: "let length = u32::from(length) & 0x7f;",
+        old: "(prefix_low ^ low) & leading(length - 64) == 0",
+        new: "(prefix_low ^ low) & leading(length - 63) == 0",
     },
     Mutant {
         name: "prefixes-not-asked",

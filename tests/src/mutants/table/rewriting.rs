@@ -166,7 +166,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "last-is-copied",
-        theme: "addresses",
+        theme: "availability",
         file: "agent-ebpf/src/send.rs",
         old: "let is_last = consumes(work) && index == plan.last;",
         new: "let is_last = consumes(work) && index > plan.last;",
