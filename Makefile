@@ -61,7 +61,7 @@ demo-standalone: build ## Clone and forward real packets by a file, without Kube
 bench: build ## Nanoseconds a packet, and packets a second beside bare programs; needs root
 	@target/release/udplb-bench
 
-mutants: setup ## Seed defects into the datapath: each must turn tests red; needs root, takes an hour
+mutants: setup ## Seed defects into the datapath: each must turn tests red; needs root, takes 15 minutes
 	$(CARGO) run --release --quiet --package udplb-tests --bin udplb-mutants
 
 reference: build ## Ten million random frames through the program and a reference that shares nothing with it; needs root

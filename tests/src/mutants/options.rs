@@ -9,10 +9,10 @@ use super::{
 pub(super) const HELP: &str = "\
 Seeds defects into the datapath and shows which rows of the packet suite notice.
 
-usage: udplb-mutants [-q] [NAME]...
+usage: udplb-mutants [-w] [NAME]...
 
   NAME         only this defect
-  -q, --quick  play the one theme that must notice, not all
+  -w, --whole  play all themes, to see every row that notices
   -h, --help   this
 ";
 
@@ -28,11 +28,11 @@ pub(super) enum Options {
 
 impl Options {
     pub(super) fn parse(arguments: impl Iterator<Item = String>) -> Self {
-        let (mut mutants, mut depth) = (Vec::new(), Depth::Whole);
+        let (mut mutants, mut depth) = (Vec::new(), Depth::Theme);
         for argument in arguments {
             match &argument[..] {
                 "-h" | "--help" => return Self::Help,
-                "-q" | "--quick" => depth = Depth::Quick,
+                "-w" | "--whole" => depth = Depth::Whole,
                 name => match table::all().find(|mutant| mutant.name == name) {
                     Some(mutant) => mutants.push(mutant),
                     None => return Self::Unknown(argument),

@@ -17,10 +17,10 @@ const REFUSED: &str = "the kernel refused the eBPF program";
 /// How much of the suite is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Depth {
+    /// The one theme that must notice.
+    Theme,
     /// All of it: every row that notices is shown.
     Whole,
-    /// The one theme that must notice.
-    Quick,
 }
 
 /// What came of it.
@@ -51,7 +51,7 @@ impl Suite {
     pub(super) fn play(&self, program: &Path, theme: &str) -> Played {
         match self.depth {
             Depth::Whole => self.play_whole(program),
-            Depth::Quick => self.run(program, &["--exact", theme]),
+            Depth::Theme => self.run(program, &["--exact", theme]),
         }
     }
 
