@@ -7,6 +7,8 @@
 mod addresses;
 #[path = "packets/availability.rs"]
 mod availability;
+#[path = "packets/bridges.rs"]
+mod bridges;
 #[path = "packets/checksums.rs"]
 mod checksums;
 #[path = "packets/fanout.rs"]
@@ -49,7 +51,7 @@ macro_rules! themes {
     };
 }
 
-themes! { addresses at_node at_sender availability checksums fanout groups headers hops malformed matching selection sizes tags }
+themes! { addresses at_node at_sender availability bridges checksums fanout groups headers hops malformed matching selection sizes tags }
 
 #[test]
 fn there_are_many_rows() {
