@@ -140,8 +140,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "pass-counted-as-drop",
         theme: "availability",
         file: "agent-ebpf/src/plan.rs",
-        old: "            if pass {\n                stats::passed(counters, amount);",
-        new: "            if pass && amount.packets == 0 {\n                stats::passed(counters, amount);",
+        old: "            if pass {\n                stats::passed(counters, packets);",
+        new: "            if pass && packets == 0 {\n                stats::passed(counters, packets);",
     },
     Mutant {
         name: "unsent-is-kept",
