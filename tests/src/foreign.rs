@@ -1,4 +1,4 @@
-//! Somebody else's tc program: it counts what it sees and lets everything go on. IO.
+//! Somebody else's tc programs: one counts what it sees, one takes a port away. IO.
 
 use std::os::fd::OwnedFd;
 
@@ -23,16 +23,8 @@ pub struct Counter {
 impl Counter {
     /// Attaches one.
     pub fn attach(host: &Host, interface: &str, place: Place) -> Self {
-        let index = host.index(interface);
-        let attach = || {
-            let map = sys::bpf::counter_map()?;
-            let program = sys::bpf::load_classifier(&counting(&map))?;
-            let link = sys::bpf::attach_tcx_ingress(&program, index, place == Place::First)?;
-            Ok::<_, std::io::Error>((map, link))
-        };
-        let (map, link) = host
-            .enter(attach)
-            .unwrap_or_else(|error| panic!("a foreign program: {error}"));
+        let map = sys::bpf::counter_map().unwrap();
+        let link = attach(host, interface, place, &counting(&map));
         Self { map, _link: link }
     }
 
@@ -40,6 +32,60 @@ impl Counter {
     pub fn seen(&self) -> u64 {
         sys::bpf::read_counter(&self.map).unwrap()
     }
+}
+
+/// A TCX program on an interface's ingress hook that sends IPv4 datagrams to one port out of another interface, as a
+/// balancer does; gone when dropped.
+#[derive(Debug)]
+pub struct Redirect {
+    _link: OwnedFd,
+}
+
+impl Redirect {
+    /// Attaches one.
+    pub fn attach(host: &Host, interface: &str, place: Place, port: u16, out: &str) -> Self {
+        let program = redirecting(port, host.index(out));
+        Self {
+            _link: attach(host, interface, place, &program),
+        }
+    }
+}
+
+fn attach(
+    host: &Host,
+    interface: &str,
+    place: Place,
+    program: &[sys::bpf::Instruction],
+) -> OwnedFd {
+    let index = host.index(interface);
+    let attach = || {
+        let program = sys::bpf::load_classifier(program)?;
+        sys::bpf::attach_tcx_ingress(&program, index, place == Place::First)
+    };
+    host.enter(attach)
+        .unwrap_or_else(|error| panic!("a foreign program: {error}"))
+}
+
+/// Returns `TCX_NEXT` for what has something else than the port where an IPv4 header without options ends.
+fn redirecting(port: u16, interface: u32) -> Vec<sys::bpf::Instruction> {
+    use sys::bpf::Instruction as I;
+    const REDIRECT: i32 = 23;
+    const DESTINATION_PORT: i32 = 14 + 20 + 2;
+    vec![
+        // r6 = context, where the next instruction looks for it
+        I::new(0xbf, 6, 1, 0, 0),
+        // r0 = two bytes of the packet
+        I::new(0x28, 0, 0, 0, DESTINATION_PORT),
+        // if r0 != port skip the redirection
+        I::new(0x55, 0, 0, 4, i32::from(port)),
+        I::new(0xb7, 1, 0, 0, interface.try_into().unwrap()),
+        I::new(0xb7, 2, 0, 0, 0),
+        I::new(0x85, 0, 0, 0, REDIRECT),
+        I::new(0x95, 0, 0, 0, 0),
+        // return -1
+        I::new(0xb7, 0, 0, 0, -1),
+        I::new(0x95, 0, 0, 0, 0),
+    ]
 }
 
 /// Adds one to the counter and returns `TCX_NEXT`.
