@@ -145,9 +145,7 @@ fn rare<H: Headers>(skb: Skb, network: u32, part: Part, subject: &mut Subject<H>
     fragment.hide(work.forward.zero);
     if trace::session() != 0 {
         trace::note(work, headers, plan);
-        if !fragment.part.is_whole() {
-            trace::amend_to_part(fragment.part);
-        }
+        trace::amend_to_part(fragment);
     }
     let verdict = if plan.sends() {
         send(skb, network, &mut subject.headers, work, plan, fragment)

@@ -156,9 +156,7 @@ impl Fragment {
             sums: Summed::NOTHING,
         }
     }
-}
 
-impl Fragment {
     /// Hides from the verifier what there is.
     #[inline(always)]
     pub(crate) const fn hide(&mut self, zero: u32) {
@@ -182,11 +180,17 @@ pub(crate) fn prepare<H: Headers>(network: u32, part: Part, subject: &mut Subjec
         )
     };
     if !part.is_later() {
-        let fragment = subject.fragment.write(Fragment::new(part, 0, 0));
-        if part.is_whole() {
+        let remembered = if part.is_first() {
+            memory::remember(network, part, work, headers, plan)
+        } else {
+            None
+        };
+        // What cannot be remembered is sent like a whole packet.
+        let whole = Fragment::new(Part::WHOLE, 0, 0);
+        let fragment = subject.fragment.write(remembered.unwrap_or(whole));
+        if fragment.part.is_whole() {
             return;
         }
-        memory::remember(network, work, headers, plan, fragment);
     }
     // SAFETY: written above, or by `follow`.
     let fragment = unsafe { subject.fragment.assume_init_mut() };

@@ -18,7 +18,7 @@ use udplb_abi::{
 };
 
 use crate::{
-    fragments::Part,
+    fragments::Fragment,
     headers::{Headers, Words},
     maps::{FORWARD_SLOTS, TRACE_BUDGETS, TRACE_EVENTS, TRACE_NOTES},
     plan::{LAST, Plan, each},
@@ -132,12 +132,14 @@ pub(crate) fn amend(index: usize, reason: u32) {
 
 /// Notes which part of a datagram the packet is.
 #[inline(never)]
-pub(crate) fn amend_to_part(part: Part) {
+pub(crate) fn amend_to_part(fragment: &Fragment) {
     if let Some(note) = this_cpu() {
-        note.fragment = if part.is_first() {
+        note.fragment = if fragment.part.is_first() {
             FRAGMENT_FIRST
-        } else {
+        } else if fragment.part.is_later() {
             FRAGMENT_LATER
+        } else {
+            FRAGMENT_NONE
         };
     }
 }

@@ -174,16 +174,13 @@ fn grounds(work: &Work) -> Grounds {
 #[inline(always)]
 pub(super) fn remember<H: Headers>(
     network: u32,
+    part: Part,
     work: &Work,
     headers: &H,
     plan: &Plan,
-    fragment: &mut Fragment,
-) {
-    let Some(entry) = Entry::of(work.skb, network, fragment.part, headers) else {
-        return;
-    };
-    fragment.own = entry.key.identification;
-    fragment.fresh = fresh::<H>();
+) -> Option<Fragment> {
+    let entry = Entry::of(work.skb, network, part, headers)?;
+    let fragment = Fragment::new(part, entry.key.identification, fresh::<H>());
     let slot = &mut entry.slot;
     slot.forward = work.listener.forward;
     slot.identification = fragment.fresh;
@@ -196,6 +193,7 @@ pub(super) fn remember<H: Headers>(
         index += 1;
     }
     entry.publish(&grounds(work));
+    Some(fragment)
 }
 
 /// Remembers that a datagram is nobody's, so that its later fragments are no orphans.

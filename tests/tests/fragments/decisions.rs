@@ -301,3 +301,38 @@ fn trace_shows_fragments_as_what_they_follow() {
         assert_eq!(found, wanted);
     }
 }
+
+/// Where the first went up the stack or nowhere because there is no upstream, so do the others.
+#[test]
+fn without_an_upstream_all_fragments_have_one_fate() {
+    for (policy, arrive) in [("Drop", 0), ("Pass", FRAGMENTS)] {
+        let lab = shapes::two_collectors(&format!("fragments-{}", policy.to_lowercase()));
+        let config = format!(
+            "
+  match: {{ports: [{{port: 514}}]}}
+  action: Forward
+  whenUnavailable: {policy}
+  destinations:
+  - {{name: one, upstreams: [{{address: 10.0.2.2, port: 5514}}]}}
+  - {{name: two, upstreams: [{{address: 10.0.3.2, port: 5514}}]}}
+"
+        );
+        let agent = Agent::start(lab.host("node"), &forward("large", &config));
+        let mut stack = Capture::stack(lab.host("node"));
+        let sent = datagram(1, 3000);
+        let packets = sent.fragments(SIZE);
+        let mut frames = framed(&lab, &sent, &packets);
+        frames.push(last(&lab));
+        send(lab.host("sender"), "eth0", &frames);
+        let left = stack.until(is_fragment, is_last);
+        assert_eq!(left.len(), arrive, "{policy}");
+        for (sent, left) in packets.iter().zip(&left) {
+            assert_same("the fragment", sent, left.packet.ip_packet());
+        }
+        let count = |name: &str| agent.metrics().count(name, &[]);
+        let dropped = if arrive == 0 { 6 } else { 0 };
+        assert_eq!(count("udplb_dropped_packets_total"), dropped, "{policy}");
+        assert_eq!(count("udplb_passed_packets_total"), 6 - dropped, "{policy}");
+        assert_eq!(unmatched(&agent, "orphan_fragment"), 0, "{policy}");
+    }
+}
