@@ -137,7 +137,7 @@ fn rare<H: Headers>(skb: Skb, network: u32, part: Part, subject: &mut Subject<H>
     let (headers, work, plan, fragment) = unsafe {
         (
             subject.headers.assume_init_ref(),
-            subject.work.assume_init_mut(),
+            subject.work.assume_init_ref(),
             subject.plan.assume_init_ref(),
             subject.fragment.assume_init_mut(),
         )
@@ -148,7 +148,7 @@ fn rare<H: Headers>(skb: Skb, network: u32, part: Part, subject: &mut Subject<H>
         trace::amend_to_part(fragment);
     }
     let verdict = if plan.sends() {
-        send(skb, network, &mut subject.headers, work, plan, fragment)
+        send(skb, network, subject)
     } else {
         plan.refuse(work.forward, work.amount.packets)
     };
@@ -160,17 +160,38 @@ fn rare<H: Headers>(skb: Skb, network: u32, part: Part, subject: &mut Subject<H>
 
 /// Takes tags off, where there are any, and sends.
 #[inline(always)]
-fn send<H: Headers>(
-    skb: Skb,
-    network: u32,
-    headers: &mut MaybeUninit<H>,
-    work: &mut Work,
-    plan: &Plan,
-    fragment: &mut Fragment,
-) -> Verdict {
+fn send<H: Headers>(skb: Skb, network: u32, subject: &mut Subject<H>) -> Verdict {
     let mut tags = Tags::of(skb);
     // In memory: in registers, each would be spilled as a word of eight bytes.
     let tags = black_box(&mut tags);
+    let is_bare = strip(skb, network, tags, subject);
+    // SAFETY: see `rare`.
+    let (headers, work, plan, fragment) = unsafe {
+        (
+            subject.headers.assume_init_ref(),
+            subject.work.assume_init_ref(),
+            subject.plan.assume_init_ref(),
+            subject.fragment.assume_init_mut(),
+        )
+    };
+    let verdict = if is_bare {
+        send::run(work, headers, plan, fragment)
+    } else {
+        plan.fail(work.forward, DropReason::RewriteFailed, work.amount.packets)
+    };
+    tags.restored(skb, verdict)
+}
+
+/// Takes the tags off. Not inlined: it takes room on the stack.
+#[inline(never)]
+fn strip<H: Headers>(skb: Skb, network: u32, tags: &mut Tags, subject: &mut Subject<H>) -> bool {
+    // SAFETY: see `rare`.
+    let (work, fragment) = unsafe {
+        (
+            subject.work.assume_init_mut(),
+            subject.fragment.assume_init_mut(),
+        )
+    };
     let stripped = tags.strip(skb);
     // With or without tags is the same to the verifier, which walks the rest once.
     tags.hide(work.forward.zero);
@@ -178,14 +199,13 @@ fn send<H: Headers>(
     work.transport -= shift;
     fragment.part = fragment.part.shifted(shift);
     // Behind two tags, the first image missed the Ethernet header.
-    let verdict = match (stripped, headers::load(headers, skb, 0)) {
+    match (stripped, headers::load(&mut subject.headers, skb, 0)) {
         (Ok(()), Ok(headers)) => {
             fragment.start(work, headers);
-            send::run(work, headers, plan, fragment)
+            true
         }
-        _ => plan.fail(work.forward, DropReason::RewriteFailed, work.amount.packets),
-    };
-    tags.restored(skb, verdict)
+        _ => false,
+    }
 }
 
 /// Whose is the packet? Counts it where it is ours.
