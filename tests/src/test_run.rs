@@ -59,6 +59,8 @@ pub enum Step {
     Map(String),
     /// Combines the bits of two words.
     Or,
+    /// Reaches this many bytes down the stack of its function.
+    Stack(u32),
     /// Calls a function of the program.
     Call(usize),
     /// Goes on somewhere else.

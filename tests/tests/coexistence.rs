@@ -52,7 +52,11 @@ fn beside_a_balancer(place: Place, seen_by_us: u64) {
         &[frame(&lab, 515), frame(&lab, 514)],
     );
     let taken = theirs.expect(1, |packet| packet.is_udp_to(515)).remove(0);
-    assert_eq!(taken.packet.frame, frame(&lab, 515), "what the balancer took");
+    assert_eq!(
+        taken.packet.frame,
+        frame(&lab, 515),
+        "what the balancer took"
+    );
     let kept = stack.expect(1, |packet| packet.is_udp_to(514)).remove(0);
     assert_same(
         "the original",

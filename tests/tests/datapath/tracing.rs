@@ -50,7 +50,7 @@ fn where_it_is_on(steps: &[Step]) -> BTreeSet<(usize, usize)> {
 fn shared_branch(steps: &[Step], look: usize) -> Option<(usize, usize)> {
     let distance = steps[look..]
         .iter()
-        .position(|step| !matches!(step, Step::Map(_) | Step::Other | Step::Or))?;
+        .position(|step| !matches!(step, Step::Map(_) | Step::Other | Step::Or | Step::Stack(_)))?;
     let branch = look + distance;
     if !steps[look..branch].contains(&Step::Or) {
         return None;
@@ -85,7 +85,7 @@ fn reachable(steps: &[Step], without: &BTreeSet<(usize, usize)>) -> BTreeSet<usi
             Step::End => vec![],
             Step::Jump(to) => vec![to],
             Step::Call(to) | Step::Branch { to, .. } => vec![next, to],
-            Step::Other | Step::Or | Step::Map(_) => vec![next],
+            Step::Other | Step::Or | Step::Stack(_) | Step::Map(_) => vec![next],
         };
         open.extend(ways.into_iter().filter(|to| !without.contains(&(at, *to))));
     }

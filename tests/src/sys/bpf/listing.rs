@@ -25,6 +25,12 @@ const NOT_EQUAL: u8 = 0x50;
 const CALL: u8 = 0x80;
 const EXIT: u8 = 0x90;
 const WIDE_LOAD: u8 = 0x18;
+const LOAD: u8 = 1;
+const STORES: [u8; 2] = [2, 3];
+const ADD_NUMBER: u8 = 0x07;
+const COPY: u8 = 0xbf;
+/// The register that holds the end of a function's stack.
+const FRAME: u8 = 10;
 
 // What the source of a wide load, and of a call, says of its number.
 const MAP: u8 = 1;
@@ -34,8 +40,31 @@ const FUNCTION: u8 = 1;
 /// What each instruction of a program does.
 pub(crate) fn read(program: &OwnedFd) -> io::Result<Vec<Step>> {
     let instructions = instructions(program)?;
-    let step = |(index, instruction): (usize, &Instruction)| step(index, *instruction);
-    instructions.iter().enumerate().map(step).collect()
+    let one = |(index, instruction): (usize, &Instruction)| {
+        let before = index.checked_sub(1).map(|before| instructions[before]);
+        match depth(before, *instruction) {
+            Some(depth) => Ok(Step::Stack(depth)),
+            None => step(index, *instruction),
+        }
+    };
+    instructions.iter().enumerate().map(one).collect()
+}
+
+/// How far down the stack an instruction reaches: it reads or writes there, or takes an address, which compilers do
+/// by a copy of the end and an addition behind it.
+fn depth(before: Option<Instruction>, instruction: Instruction) -> Option<u32> {
+    let (to, from) = (instruction.registers & 0x0f, instruction.registers >> 4);
+    let base = match instruction.code & CLASS {
+        LOAD => from,
+        class if STORES.contains(&class) => to,
+        _ => {
+            let copied = before
+                .is_some_and(|before| before.code == COPY && before.registers == FRAME << 4 | to);
+            let is_address = copied && instruction.code == ADD_NUMBER;
+            return is_address.then(|| instruction.immediate.unsigned_abs());
+        }
+    };
+    (base == FRAME).then(|| instruction.offset.unsigned_abs().into())
 }
 
 fn instructions(program: &OwnedFd) -> io::Result<Vec<Instruction>> {
