@@ -5,7 +5,7 @@ mod host;
 mod mac;
 pub(crate) mod namespace;
 mod process;
-mod settle;
+pub(crate) mod settle;
 pub mod shapes;
 
 use std::{

@@ -4,7 +4,7 @@
 //! frame exactly as the others left it. What others consumed does not come here.
 
 use super::link::Link;
-use crate::lab::Host;
+use crate::lab::{Host, settle};
 
 /// Starts the mirror and captures at its far end.
 pub(super) fn open(host: &Host, interface: &str) -> Link {
@@ -14,6 +14,8 @@ pub(super) fn open(host: &Host, interface: &str) -> Link {
          link set tap1 addrgenmode none up
         ",
     );
+    // A device that has no carrier yet drops what is mirrored to it.
+    settle::links(host, &["tap0", "tap1"].map(str::to_owned));
     // The qdisc may be there already.
     drop(host.try_run(&format!("tc qdisc add dev {interface} clsact")));
     drop(host.run(&format!(

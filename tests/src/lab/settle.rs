@@ -17,7 +17,7 @@ const TIME: Duration = Duration::from_secs(10);
 const TENTATIVE: u32 = 0x40;
 
 /// Returns when the interfaces have a carrier, and those with IPv6 their link-local address.
-pub(super) fn links(host: &Host, interfaces: &[String]) {
+pub(crate) fn links(host: &Host, interfaces: &[String]) {
     wait(host, || {
         let running: BTreeSet<String> = getifaddrs()
             .unwrap()
