@@ -17,7 +17,7 @@ use crate::{
     maps::{FORWARD_STAMPS, FRAGMENT_ENTRY, FRAGMENTS},
     plan::{LAST, Plan},
     select::Choice,
-    skb::{Skb, Tag},
+    skb::Skb,
     slots,
     work::Work,
 };
@@ -143,7 +143,7 @@ impl Entry {
 /// Whether frames like this one are none of ours, whatever is in them.
 #[inline(always)]
 pub(super) fn is_foreign(skb: Skb) -> bool {
-    let tag: Tag = skb.tag();
+    let tag = skb.tag();
     skb.is_for_another_host()
         || (tag.is_some() && lookup::belongs_to_vlan_device(skb.interface(), tag))
 }

@@ -120,6 +120,38 @@ fn an_atomic_fragment_is_a_whole_datagram() {
     assert_eq!(unmatched(&scene), [2, 0]);
 }
 
+/// Destination options may be behind the fragment header as well (RFC 8200, 4.1): then UDP starts behind them.
+#[test]
+fn options_may_be_in_the_first_fragment() {
+    const FRAGMENT: u8 = 44;
+    const DESTINATION_OPTIONS: u8 = 60;
+    let scene = Scene::new("datapath-fragments-options");
+    let options = [17, 0, 1, 4, 0, 0, 0, 0];
+    let cut = |datagram: &Udp| {
+        let segment = datagram.segment();
+        let part = |units: u8, more: u8, data: &[u8]| {
+            let mut part = datagram.clone();
+            let header = vec![0, 0, 0, units << 3 | more, 0, 0, 0, 1];
+            part.extensions = vec![(FRAGMENT, header)];
+            part.around(DESTINATION_OPTIONS, data)
+        };
+        let first = part(0, 1, &[&options, &segment[..8]].concat());
+        [first, part(2, 0, &segment[8..])]
+    };
+    let sent = datagram(1, FORWARD);
+    let outcomes = scene.program.run(&framed(&scene, &sent, &cut(&sent)));
+    for (outcome, wanted) in outcomes.iter().zip(cut(&copied(&sent, 0))) {
+        assert_eq!(outcome.verdict, Verdict::Redirect);
+        assert_eq!(Packet::parse(&outcome.frame).ip_packet(), wanted);
+    }
+    // Without room for the UDP header behind them.
+    let mut short = framed(&scene, &sent, &cut(&sent)[..1]);
+    short[0].truncate(14 + 40 + 8 + 8 + 7);
+    short[0][14 + 5] = 8 + 8 + 7;
+    scene.assert_untouched(&short);
+    assert_eq!(unmatched(&scene), [0, 1]);
+}
+
 /// Orphan fragments and malformed packets of the interface.
 fn unmatched(scene: &Scene) -> [u64; 2] {
     let metrics = scene.agent.metrics();
