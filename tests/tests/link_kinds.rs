@@ -51,6 +51,10 @@ fn passes(kind: &str, commands: &str) {
             (collector, "10.0.2.2:5514"),
             (collector, "[2001:db8:2::2]:5514"),
         ]);
+        // Datagrams that wait for a neighbour overtake each other when it answers.
+        for address in ["10.0.1.1", "2001:db8:1::1"] {
+            sender.reach(node, address);
+        }
         let mut flows = Flow::many("10.0.1.2", "10.0.1.1:514", 4);
         flows.extend(Flow::many("2001:db8:1::2", "[2001:db8:1::1]:514", 4));
         let pace = Pace::Window(50, vec![copies.progress()]);

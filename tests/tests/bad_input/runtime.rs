@@ -138,7 +138,7 @@ fn a_missing_interface_is_waited_for() {
 
 #[test]
 fn an_upstream_that_is_the_listener_is_left_out() {
-    let expected = "destination default/syslog/one: upstream 10.0.1.1 is left out, it is a listener of this host and its packets would go round; write another address or port";
+    let expected = "destination default/syslog/one: upstream 10.0.1.1 is left out, what is sent there would come back to a listener of this host and go round; write another address or port";
     let upstreams = "[{address: 10.0.2.2, port: 5514}, {address: 10.0.1.1, port: 514}]";
     let spec = SPEC.replace("[{address: 10.0.2.2, port: 5514}]", upstreams);
     let (lab, agent) = meets("input-loop", &spec, expected);

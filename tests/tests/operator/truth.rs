@@ -70,6 +70,7 @@ async fn every_condition_is_there_at_first_sight() {
     ];
     assert_eq!(counts, [Some(2), Some(0), Some(2)]);
 
+    assert_eq!(cluster.revision("syslog").await, 1);
     let resolved: Api<ResolvedForward> = cluster.api();
     let stored = resolved.get("syslog").await.unwrap();
     let owner = &stored.metadata.owner_references.unwrap()[0];
@@ -106,8 +107,7 @@ async fn it_is_ready_when_every_node_runs_it() {
         (Some(2), Some(0))
     );
     assert_eq!(edited.ports.as_deref(), Some("514,10000-10099"));
-    let resolved: Api<ResolvedForward> = cluster.api();
-    assert_eq!(resolved.get("syslog").await.unwrap().spec.revision, 2);
+    assert_eq!(cluster.revision("syslog").await, 2);
     for node in ["a", "b"] {
         cluster.report(node, &[]).await;
     }
