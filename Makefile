@@ -42,7 +42,7 @@ test: build ## Every test that needs no kubelet; needs root
 
 e2e: images ## Tests on real clusters of several nodes; needs root, builds for 20 minutes once
 	@tests/cluster/build all >/dev/null
-	$(CARGO) test --release --package udplb-tests --test cluster --test product
+	$(CARGO) test --release --package udplb-tests --test cluster --test product -- --nocapture
 
 cluster: images ## A cluster on this machine with udplb on it, to try things on; needs root
 	@tests/cluster/build all >/dev/null
