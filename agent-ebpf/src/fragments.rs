@@ -6,7 +6,7 @@
 //! later ─▶ follow ─────────────────────────┴▶ send
 //! ```
 //!
-//! A packet that is whole pays a branch.
+//! A packet that is whole pays two branches.
 
 mod examine;
 mod follow;

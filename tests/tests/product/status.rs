@@ -19,7 +19,7 @@ use udplb_api::UdpForward;
 use crate::{
     packets::Upstream,
     stage::{NODES, Stage, condition},
-    times::clone_of,
+    times::{EVERY, at_upstream, clone_of},
 };
 
 pub(crate) async fn tells_what_is_wrong(stage: &Stage) {
@@ -31,7 +31,7 @@ pub(crate) async fn tells_what_is_wrong(stage: &Stage) {
 }
 
 async fn first_sight(stage: &Stage) {
-    let upstream = json!({ "address": stage.cluster.address_of("upstream"), "port": 5514 });
+    let upstream = at_upstream(stage, 5_514);
     let seen = Watched::start(stage, "first");
     let _stored = stage.apply("first", &clone_of(514, &upstream)).await;
     stage.ready("first", 3).await;
@@ -82,15 +82,12 @@ async fn service_and_name(stage: &Stage) {
 
 /// Two nodes have the interface, and the third one keeps the forward from being called ready.
 async fn interface(stage: &Stage) {
-    for node in &NODES[..2] {
-        drop(
-            stage
-                .cluster
-                .node(node)
-                .run("ip link add eth9 up type veth peer name eth9-end"),
-        );
-    }
-    let upstream = json!({ "address": stage.cluster.address_of("upstream"), "port": 5514 });
+    let add = |node| {
+        let node = stage.cluster.node(node);
+        drop(node.run("ip link add eth9 up type veth peer name eth9-end"));
+    };
+    NODES[..2].iter().copied().for_each(add);
+    let upstream = at_upstream(stage, 5_514);
     let mut spec = clone_of(514, &upstream);
     spec["interfaces"] = json!(["eth9"]);
     let _stored = stage.apply("absent", &spec).await;
@@ -109,12 +106,7 @@ async fn interface(stage: &Stage) {
         "{message}"
     );
     assert!(message.contains("no interface matches eth9"), "{message}");
-    drop(
-        stage
-            .cluster
-            .node(NODES[2])
-            .run("ip link add eth9 up type veth peer name eth9-end"),
-    );
+    add(NODES[2]);
     stage.ready("absent", 3).await;
     stage.delete("absent").await;
     for node in NODES {
@@ -123,7 +115,7 @@ async fn interface(stage: &Stage) {
 }
 
 async fn conflict(stage: &Stage) {
-    let upstream = json!({ "address": stage.cluster.address_of("upstream"), "port": 5514 });
+    let upstream = at_upstream(stage, 5_514);
     let copies = Upstream::bind(stage.cluster.outside("upstream"), 5_514);
     let spec = clone_of(514, &upstream);
     let _stored = stage.apply("one", &spec).await;
@@ -138,12 +130,12 @@ async fn conflict(stage: &Stage) {
     stage.ready("one", 3).await;
     stage.delete("one").await;
     stage.ready("two", 3).await;
-    copies.gets_one_of_each(&stage.cluster, 514, &[0, 1, 2]);
+    copies.gets_one_of_each(&stage.cluster, 514, &EVERY);
     stage.delete("two").await;
 }
 
 async fn paused(stage: &Stage) {
-    let upstream = json!({ "address": stage.cluster.address_of("upstream"), "port": 5514 });
+    let upstream = at_upstream(stage, 5_514);
     let copies = Upstream::bind(stage.cluster.outside("upstream"), 5_514);
     let mut spec = clone_of(514, &upstream);
     spec["state"] = json!("Paused");
@@ -155,14 +147,14 @@ async fn paused(stage: &Stage) {
     spec["state"] = json!("Active");
     let _stored = stage.apply("paused", &spec).await;
     stage.ready("paused", 3).await;
-    copies.gets_one_of_each(&stage.cluster, 514, &[0, 1, 2]);
+    copies.gets_one_of_each(&stage.cluster, 514, &EVERY);
     stage.delete("paused").await;
 }
 
 /// A node loses its power and starts again without pins: from the moment at which the cluster knows, its forwards are
 /// unknown, until its agent says that they are in force.
 pub(crate) async fn a_node_that_starts_again(stage: &mut Stage) {
-    let upstream = json!({ "address": stage.cluster.address_of("upstream"), "port": 5514 });
+    let upstream = at_upstream(stage, 5_514);
     let _stored = stage.apply("rebooted", &clone_of(514, &upstream)).await;
     stage.ready("rebooted", 3).await;
     // Kubernetes takes its time to call a node silent; from then on nobody calls it ready.
@@ -186,7 +178,7 @@ pub(crate) async fn a_node_that_starts_again(stage: &mut Stage) {
     println!("while it starts: {message}");
     stage.ready("rebooted", 3).await;
     let copies = Upstream::bind(stage.cluster.outside("upstream"), 5_514);
-    copies.gets_one_of_each(&stage.cluster, 514, &[0, 1, 2]);
+    copies.gets_one_of_each(&stage.cluster, 514, &EVERY);
     stage.delete("rebooted").await;
 }
 

@@ -21,7 +21,8 @@ use crate::{
 /// What users are promised.
 const PROMISE: Duration = Duration::from_secs(1);
 
-const EVERY: [usize; 3] = [0, 1, 2];
+/// Every node, by index.
+pub(crate) const EVERY: [usize; 3] = [0, 1, 2];
 
 /// A spec that copies a port of every node's address on its network interface.
 pub(crate) fn clone_of(port: u16, upstream: &Value) -> Value {
@@ -33,7 +34,8 @@ pub(crate) fn clone_of(port: u16, upstream: &Value) -> Value {
     })
 }
 
-fn at_upstream(stage: &Stage, port: u16) -> Value {
+/// The host that takes copies, as an upstream.
+pub(crate) fn at_upstream(stage: &Stage, port: u16) -> Value {
     json!({ "address": stage.cluster.address_of("upstream"), "port": port })
 }
 

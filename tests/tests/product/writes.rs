@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
-
-use crate::{stage::Stage, status::MINUTE, times::clone_of};
+use crate::{
+    stage::Stage,
+    status::MINUTE,
+    times::{at_upstream, clone_of},
+};
 
 /// Nobody writes an object of ours, or an event about one, for a minute; the Lease is renewed.
 pub(crate) async fn none_in_a_steady_cluster(stage: &Stage) {
-    let upstream = json!({ "address": stage.cluster.address_of("upstream"), "port": 5514 });
+    let upstream = at_upstream(stage, 5_514);
     for port in [514, 515] {
         let name = format!("steady-{port}");
         let _stored = stage.apply(&name, &clone_of(port, &upstream)).await;
