@@ -1,8 +1,11 @@
-//! Somebody else's tc programs: one counts what it sees, one takes a port away. IO.
+//! Somebody else's tc programs: some count what they see, one takes a port away, one vouches for checksums. IO.
 
 use std::os::fd::OwnedFd;
 
-use crate::{lab::Host, sys};
+use crate::{
+    lab::Host,
+    sys::{self, bpf::Instruction},
+};
 
 /// Where a program stands among those of its hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +26,19 @@ pub struct Counter {
 impl Counter {
     /// Attaches one.
     pub fn attach(host: &Host, interface: &str, place: Place) -> Self {
+        Self::behind(host, interface, place, vec![])
+    }
+
+    /// Attaches one that counts only packets that carry a sum over all their bytes (`CHECKSUM_COMPLETE`).
+    pub fn of_summed(host: &Host, interface: &str, place: Place) -> Self {
+        Self::behind(host, interface, place, unless_summed())
+    }
+
+    /// With instructions in front that may let a packet go uncounted.
+    fn behind(host: &Host, interface: &str, place: Place, mut code: Vec<Instruction>) -> Self {
         let map = sys::bpf::counter_map().unwrap();
-        let link = attach(host, interface, place, &counting(&map));
+        code.extend(counting(&map));
+        let link = attach(host, interface, place, &code);
         Self { map, _link: link }
     }
 
@@ -34,29 +48,31 @@ impl Counter {
     }
 }
 
-/// A TCX program on an interface's ingress hook that sends IPv4 datagrams to one port out of another interface, as a
-/// balancer does; gone when dropped.
+/// A TCX program on an interface's ingress hook that does something to packets; gone when dropped.
 #[derive(Debug)]
-pub struct Redirect {
+pub struct Program {
     _link: OwnedFd,
 }
 
-impl Redirect {
-    /// Attaches one.
-    pub fn attach(host: &Host, interface: &str, place: Place, port: u16, out: &str) -> Self {
+impl Program {
+    /// Attaches one that sends IPv4 datagrams to one port out of another interface, as a balancer does.
+    pub fn redirect(host: &Host, interface: &str, place: Place, port: u16, out: &str) -> Self {
         let program = redirecting(port, host.index(out));
         Self {
             _link: attach(host, interface, place, &program),
         }
     }
+
+    /// Attaches one that says of every packet that its outermost checksum was verified (`CHECKSUM_UNNECESSARY`), as
+    /// hardware does. A tunnel makes a sum over the inner packet of that.
+    pub fn vouch(host: &Host, interface: &str, place: Place) -> Self {
+        Self {
+            _link: attach(host, interface, place, &vouching()),
+        }
+    }
 }
 
-fn attach(
-    host: &Host,
-    interface: &str,
-    place: Place,
-    program: &[sys::bpf::Instruction],
-) -> OwnedFd {
+fn attach(host: &Host, interface: &str, place: Place, program: &[Instruction]) -> OwnedFd {
     let index = host.index(interface);
     let attach = || {
         let program = sys::bpf::load_classifier(program)?;
@@ -67,8 +83,8 @@ fn attach(
 }
 
 /// Returns `TCX_NEXT` for what has something else than the port where an IPv4 header without options ends.
-fn redirecting(port: u16, interface: u32) -> Vec<sys::bpf::Instruction> {
-    use sys::bpf::Instruction as I;
+fn redirecting(port: u16, interface: u32) -> Vec<Instruction> {
+    use Instruction as I;
     const REDIRECT: i32 = 23;
     const DESTINATION_PORT: i32 = 14 + 20 + 2;
     vec![
@@ -88,9 +104,38 @@ fn redirecting(port: u16, interface: u32) -> Vec<sys::bpf::Instruction> {
     ]
 }
 
+/// Takes checksums for verified and returns `TCX_NEXT`.
+fn vouching() -> Vec<Instruction> {
+    use Instruction as I;
+    const CHECKSUM_LEVEL: i32 = 135;
+    const INCREASE: i32 = 1;
+    vec![
+        I::new(0xb7, 2, 0, 0, INCREASE),
+        I::new(0x85, 0, 0, 0, CHECKSUM_LEVEL),
+        // return -1
+        I::new(0xb7, 0, 0, 0, -1),
+        I::new(0x95, 0, 0, 0, 0),
+    ]
+}
+
+/// Returns `TCX_NEXT` for packets without a sum: the kernel refuses to add zero to it.
+fn unless_summed() -> Vec<Instruction> {
+    use Instruction as I;
+    const ADD_TO_SUM: i32 = 40;
+    vec![
+        I::new(0xb7, 2, 0, 0, 0),
+        I::new(0x85, 0, 0, 0, ADD_TO_SUM),
+        // if r0 >= 0, signed, skip the end
+        I::new(0x75, 0, 0, 2, 0),
+        // return -1
+        I::new(0xb7, 0, 0, 0, -1),
+        I::new(0x95, 0, 0, 0, 0),
+    ]
+}
+
 /// Adds one to the counter and returns `TCX_NEXT`.
-fn counting(map: &OwnedFd) -> Vec<sys::bpf::Instruction> {
-    use sys::bpf::Instruction as I;
+fn counting(map: &OwnedFd) -> Vec<Instruction> {
+    use Instruction as I;
     const LOOKUP: i32 = 1;
     let [low, high] = I::load_map(1, map);
     vec![

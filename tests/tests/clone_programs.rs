@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use udplb_tests::{
     agent::{Agent, forward},
+    foreign::{Counter, Place, Program},
     lab::{Lab, shapes},
     scrape::Metrics,
     traffic::{Flow, Pace, Receiver, Stream},
@@ -94,8 +95,19 @@ fn checksum_errors(lab: &Lab, host: &str) -> u64 {
 /// Where a tunnel has summed up the packet already (`CHECKSUM_COMPLETE`), the sum still fits the original: the
 /// node's own receiver checks it.
 #[test]
-fn a_sum_that_the_device_made_still_fits() {
-    let lab = shapes::two_collectors("clone-tunnel");
+fn a_sum_that_the_tunnel_made_still_fits() {
+    sums_fit_behind_a_tunnel("clone-tunnel", false);
+}
+
+/// The same where hardware has verified the tunnel's own checksum: the kernel makes the sum from that.
+#[test]
+fn a_sum_that_the_device_vouched_for_still_fits() {
+    sums_fit_behind_a_tunnel("clone-vouched", true);
+}
+
+fn sums_fit_behind_a_tunnel(name: &str, vouched: bool) {
+    const COUNT: u64 = 1000;
+    let lab = shapes::two_collectors(name);
     for (host, other, number) in [("sender", "10.0.1.1", 2), ("node", "10.0.1.2", 1)] {
         let host = lab.host(host);
         // With offload on, the inner checksum would stay pending and prove nothing.
@@ -108,21 +120,24 @@ fn a_sum_that_the_device_made_still_fits() {
             "
         ));
     }
-    lab.host("sender").set_transmit_checksum("vx0", false);
+    let [sender, node, collector] = ["sender", "node", "collector1"].map(|name| lab.host(name));
+    sender.set_transmit_checksum("vx0", false);
+    let _vouching = vouched.then(|| Program::vouch(node, "eth0", Place::First));
     let spec = SPEC.replace("  action:", "  interfaces: [vx0]\n  action:");
-    let _agent = Agent::start(lab.host("node"), &forward("syslog", &spec));
-    let node = lab.host("node");
+    let _agent = Agent::start(node, &forward("syslog", &spec));
+    let summed = Counter::of_summed(node, "vx0", Place::Last);
     let local = Receiver::start(&[(node, "10.0.8.1:514"), (node, "[2001:db8:8::1]:514")]);
     let mut flows = Flow::many("10.0.8.2", "10.0.8.1:514", 1);
     flows.extend(Flow::many("2001:db8:8::2", "[2001:db8:8::1]:514", 1));
-    let collector = lab.host("collector1");
     let copies = Receiver::start(&[
         (collector, "10.0.2.2:5514"),
         (collector, "[2001:db8:2::2]:5514"),
     ]);
     let pace = Pace::Window(50, vec![local.progress(), copies.progress()]);
-    let sent = Stream::send(lab.host("sender"), &flows, pace, 1000);
+    let sent = Stream::send(sender, &flows, pace, COUNT);
     local.finish(&sent).assert_complete("the node");
     copies.finish(&sent).assert_complete("the collector");
     assert_eq!(checksum_errors(&lab, "node"), 0);
+    // That state is what arrived, and what the program let go.
+    assert!(summed.seen() >= COUNT, "{} of {COUNT}", summed.seen());
 }

@@ -5,7 +5,7 @@
 use udplb_tests::{
     agent::{Agent, forward},
     capture::Capture,
-    foreign::{Place, Redirect},
+    foreign::{Place, Program},
     lab::{Host, Lab, shapes},
     packet::{Ethernet, Udp, assert_same},
     traffic::{Flow, Pace, Receiver, Stream, send},
@@ -72,8 +72,8 @@ fn beside_a_balancer(place: Place, seen_by_us: u64) {
     assert_eq!(agent.metrics().count(MATCHED, &[]), seen_by_us);
 }
 
-fn balancer(node: &Host, place: Place) -> Redirect {
-    Redirect::attach(node, "eth0", place, 515, "eth2")
+fn balancer(node: &Host, place: Place) -> Program {
+    Program::redirect(node, "eth0", place, 515, "eth2")
 }
 
 #[test]

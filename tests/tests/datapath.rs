@@ -4,6 +4,8 @@
 
 #[path = "datapath/fragments.rs"]
 mod fragments;
+#[path = "datapath/memory.rs"]
+mod memory;
 #[path = "datapath/noise.rs"]
 mod noise;
 #[path = "datapath/refused.rs"]

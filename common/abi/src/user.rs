@@ -5,6 +5,7 @@ use aya::Pod;
 use crate::{
     counters::{DestinationCounters, InterfaceCounters, Traffic},
     forward::{ForwardSlot, RateLimitSlot, SourceKey, UpstreamSlot},
+    fragment::{FragmentKey, FragmentSlot},
     listener::{ListenerKey, ListenerSlot, VlanKey},
     next_hop::NextHopSlot,
     record::{Attachment, Name, Neighbour, NeighbourKey},
@@ -26,6 +27,8 @@ plain!(
     RateLimitSlot,
     UpstreamSlot,
     Attachment,
+    FragmentKey,
+    FragmentSlot,
     DestinationCounters,
     InterfaceCounters,
     ListenerKey,

@@ -153,7 +153,7 @@ fn options_may_be_in_the_first_fragment() {
 }
 
 /// Orphan fragments and malformed packets of the interface.
-fn unmatched(scene: &Scene) -> [u64; 2] {
+pub(crate) fn unmatched(scene: &Scene) -> [u64; 2] {
     let metrics = scene.agent.metrics();
     ["orphan_fragment", "malformed"].map(|reason| {
         let labels = [("interface", "eth0"), ("reason", reason)];
