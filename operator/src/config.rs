@@ -1,7 +1,5 @@
 //! The `NodeForwardConfig` of each node: what has to be written. Pure.
 
-use std::collections::BTreeSet;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use udplb_api::{ForwardReference, NodeForwardConfig, NodeForwardConfigSpec};
 use udplb_plan::ClusterPlan;
@@ -12,25 +10,20 @@ use crate::{
     world::{World, facts::NodeFacts, stored::Identity},
 };
 
-/// What has to be written so that every node is told what it runs.
+/// What has to be written so that a node is told what it runs; none: it is told, or there is nothing to say.
 #[must_use]
-pub fn ops(plan: &ClusterPlan, world: &World) -> Vec<Op> {
-    let with_agent: BTreeSet<&str> = world.agents_by_node().into_keys().collect();
-    let ops = plan.nodes.iter().filter_map(|(name, references)| {
-        let node = world.nodes.get(name)?;
-        match world.configs.get(name) {
-            // A node without agent and without forwards has nothing to say.
-            None if references.is_empty() && !with_agent.contains(name.as_str()) => None,
-            None => Some(Op::CreateConfig(object(name, node, references, None))),
-            Some(stored) => {
-                let said = stored.spec.as_ref().map(|spec| &spec.forwards);
-                let is_equal = said == Some(references) && stored.owner.as_ref() == Some(&node.uid);
-                let identity = Some(&stored.identity);
-                (!is_equal).then(|| Op::ApplyConfig(object(name, node, references, identity)))
-            }
-        }
-    });
-    ops.collect()
+pub fn op(name: &String, plan: &ClusterPlan, world: &World) -> Option<Op> {
+    let references = plan.nodes.get(name)?;
+    let node = world.nodes.get(name)?;
+    let Some(stored) = world.configs.get(name) else {
+        // A node without agent and without forwards has nothing to say.
+        let is_silent = references.is_empty() && !world.has_agent(name);
+        return (!is_silent).then(|| Op::CreateConfig(object(name, node, references, None)));
+    };
+    let is_equal =
+        stored.forwards.as_ref() == Some(references) && stored.owner.as_ref() == Some(&node.uid);
+    let identity = Some(&stored.identity);
+    (!is_equal).then(|| Op::ApplyConfig(object(name, node, references, identity)))
 }
 
 fn object(

@@ -46,13 +46,19 @@ struct State {
 }
 
 impl Pace {
+    /// How many writes may start now.
+    #[must_use]
+    pub const fn room(&self) -> usize {
+        CONCURRENCY.saturating_sub(self.under_way)
+    }
+
     /// Whether a write may start now, given the version that is `known` to be stored.
     #[must_use]
     pub fn may(&self, target: &Target, known: Option<&Identity>, now: Instant) -> bool {
         let is_due = |state: &State| {
             state.not_before <= now || state.is_outdated && state.known.as_ref() != known
         };
-        self.under_way < CONCURRENCY
+        self.room() > 0
             && self
                 .targets
                 .get(target)

@@ -1,6 +1,9 @@
 //! Who runs where: the plan of all that is stored. Pure.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use udplb_api::ForwardReference;
 use udplb_plan::{
@@ -64,8 +67,11 @@ pub fn is_kept(world: &World, plan: &ClusterPlan, key: &ForwardKey) -> bool {
 
 /// Whether any node was told to run the forward. One that became invalid while it was first written may not be.
 fn is_told(world: &World, uid: &str) -> bool {
-    let specs = world.configs.iter().filter_map(|(_, it)| it.spec.as_ref());
-    let mut told = specs.flat_map(|spec| &spec.forwards);
+    let lists = world
+        .configs
+        .iter()
+        .filter_map(|(_, it)| it.forwards.as_ref());
+    let mut told = lists.flat_map(|list| list.iter());
     told.any(|reference| reference.uid == uid)
 }
 
@@ -83,10 +89,31 @@ fn keep_what_became_invalid(plan: &mut ClusterPlan, world: &World) {
             .any(|key| key.namespace == reference.namespace && key.name == reference.name)
     };
     for (node, references) in &mut plan.nodes {
-        let stored = world.configs.get(node).and_then(|it| it.spec.as_ref());
-        let before = stored.iter().flat_map(|spec| &spec.forwards);
-        references.extend(before.filter(is_of_kept).cloned());
-        references.sort_unstable();
-        references.dedup();
+        let stored = world.configs.get(node).and_then(|it| it.forwards.as_ref());
+        let before = stored.iter().flat_map(|list| list.iter());
+        let mut all: Vec<_> = before.filter(is_of_kept).cloned().collect();
+        if !all.is_empty() {
+            all.extend_from_slice(references);
+            all.sort_unstable();
+            all.dedup();
+            *references = all.into();
+        }
     }
+}
+
+/// The nodes that run something else by the second plan than by the first.
+#[must_use]
+pub fn changed(before: &ClusterPlan, after: &ClusterPlan) -> Vec<String> {
+    // Nodes that run the same share a list, so few lists are compared.
+    let mut equal: HashMap<[*const ForwardReference; 2], bool> = HashMap::new();
+    let mut is_equal = |old: &Arc<[ForwardReference]>, new: &Arc<[ForwardReference]>| {
+        *equal
+            .entry([old.as_ptr(), new.as_ptr()])
+            .or_insert_with(|| old == new)
+    };
+    let changed = after.nodes.iter().filter(|(name, new)| {
+        let old = before.nodes.get(*name);
+        !old.is_some_and(|old| is_equal(old, new))
+    });
+    changed.map(|(name, _)| name.clone()).collect()
 }

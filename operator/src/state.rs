@@ -1,11 +1,12 @@
 //! What is known, planned and under way, and what to write next. Pure: changes go in, ops come out.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     time::{Duration, Instant},
 };
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use udplb_api::ForwardReference;
 use udplb_plan::{ClusterPlan, ForwardKey, Resolution, leave_out, resolve};
 
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     pace::{Ending, Pace},
     plan, resolved,
     resolved::Need,
-    status,
+    status::Known,
     world::{Change, Dirty, World},
 };
 
@@ -43,6 +44,8 @@ pub struct State {
     /// has seen one has seen all before it.
     raising: Option<Target>,
     last_tick: Option<Instant>,
+    /// The statuses of this round that have not been looked at.
+    round: BTreeSet<ForwardKey>,
 }
 
 impl State {
@@ -59,6 +62,7 @@ impl State {
             revision: 0,
             raising: None,
             last_tick: None,
+            round: BTreeSet::new(),
         }
     }
 
@@ -72,6 +76,12 @@ impl State {
     pub fn begin_term(&mut self, revision: i64) {
         self.revision = self.revision.max(revision);
         self.dirty.plan = true;
+        self.dirty.configs = self
+            .world
+            .nodes
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect();
         self.raising = None;
         self.pace = Pace::default();
     }
@@ -94,11 +104,14 @@ impl State {
             self.dirty.forwards.extend(gone.cloned());
             let now_there = self.plan.rejected.keys().chain(self.plan.accepted.keys());
             self.dirty.forwards.extend(now_there.cloned());
+            self.dirty
+                .configs
+                .extend(plan::changed(&before, &self.plan));
         }
         if plan || answers || !self.waiting.is_empty() {
             self.resolve(now);
         }
-        self.dirty.stored |= plan || answers;
+        self.dirty.resolved |= plan || answers;
         (self.dirty.plan, self.dirty.answers) = (false, false);
         plan || answers
     }
@@ -127,7 +140,7 @@ impl State {
         for key in self.plan.accepted.keys() {
             if self.resolutions.get(key) != resolutions.get(key) {
                 let _ = self.dirty.forwards.insert(key.clone());
-                self.dirty.stored = true;
+                self.dirty.resolved = true;
             }
         }
         (self.resolutions, self.waiting) = (resolutions, waiting);
@@ -148,13 +161,10 @@ impl State {
             return Vec::new();
         }
         let mut ops = Vec::new();
-        if self.dirty.stored {
-            self.dirty.stored = false;
+        if std::mem::take(&mut self.dirty.resolved) {
             self.resolved_ops(now, &mut ops);
-            for op in config::ops(&self.plan, &self.world) {
-                self.begin(op, now, &mut ops);
-            }
         }
+        self.config_ops(now, &mut ops);
         ops
     }
 
@@ -175,7 +185,7 @@ impl State {
                     let target = Target::Resolved(key.clone());
                     if self.raising.is_some() || !self.may(&target, now) {
                         // It is compared again when what it waits for has ended.
-                        self.dirty.stored = true;
+                        self.dirty.resolved = true;
                         continue;
                     }
                     self.revision = self.highest_revision() + 1;
@@ -197,23 +207,38 @@ impl State {
             }
         }
         for op in wanted {
-            self.begin(op, now, ops);
+            self.dirty.resolved |= !self.begin(op, now, ops);
         }
+    }
+
+    fn config_ops(&mut self, now: Instant, ops: &mut Vec<Op>) {
+        let mut waiting = BTreeSet::new();
+        while self.pace.room() > 0
+            && let Some(name) = self.dirty.configs.pop_first()
+        {
+            if let Some(op) = config::op(&name, &self.plan, &self.world)
+                && !self.begin(op, now, ops)
+            {
+                let _ = waiting.insert(name);
+            }
+        }
+        self.dirty.configs.append(&mut waiting);
     }
 
     fn may(&self, target: &Target, now: Instant) -> bool {
         self.pace.may(target, self.world.identity(target), now)
     }
 
-    fn begin(&mut self, op: Op, now: Instant, ops: &mut Vec<Op>) {
+    /// Whether the op may be carried out now; then it counts as begun.
+    fn begin(&mut self, op: Op, now: Instant, ops: &mut Vec<Op>) -> bool {
         let target = op.target();
-        if self.may(&target, now) {
+        let may = self.may(&target, now);
+        if may {
             self.pace
                 .begin(target.clone(), self.world.identity(&target), now);
             ops.push(op);
-        } else {
-            self.dirty.stored = true;
         }
+        may
     }
 
     /// No agent may have reported a higher one: it would seem to run what it has not seen.
@@ -225,42 +250,56 @@ impl State {
         stored.chain(reported).fold(self.revision, i64::max)
     }
 
-    /// The statuses that are not as they should be, if it is time for a round of them; each counts as begun.
+    /// The statuses that are not as they should be; each counts as begun. Which ones are looked at is decided in rounds,
+    /// so that reports of many nodes become one write.
     pub fn statuses(&mut self, now: Instant, time: &Time) -> Vec<Op> {
-        if !self.world.missing().is_empty() || self.next_tick().is_some_and(|next| now < next) {
+        if !self.world.missing().is_empty() {
             return Vec::new();
         }
-        let nodes = std::mem::take(&mut self.dirty.nodes);
-        let mut keys = std::mem::take(&mut self.dirty.forwards);
-        let references = nodes.iter().filter_map(|node| self.plan.nodes.get(node));
-        keys.extend(references.flatten().map(|reference| ForwardKey {
-            namespace: reference.namespace.clone(),
-            name: reference.name.clone(),
-        }));
-        if keys.is_empty() {
-            return Vec::new();
+        if self.next_tick().is_none_or(|next| next <= now) && self.has_news() {
+            self.last_tick = Some(now);
+            let nodes = std::mem::take(&mut self.dirty.nodes);
+            self.round.append(&mut self.forwards_of(&nodes));
+            self.round.append(&mut self.dirty.forwards);
         }
-        self.last_tick = Some(now);
-        let mut ops = Vec::new();
-        let mut again = BTreeSet::new();
-        for key in keys {
-            let notices = self.resolutions.get(&key);
-            let notices = notices.map(|resolution| resolution.notices.as_slice());
-            let write = status::write(&key, &self.plan, &self.world, notices, time);
-            let Some(write) = write else {
-                continue;
-            };
-            let target = Target::Status(key.clone());
-            if self.may(&target, now) {
-                self.pace
-                    .begin(target.clone(), self.world.identity(&target), now);
-                ops.push(Op::WriteStatus(Box::new(write)));
-            } else {
-                let _ = again.insert(key);
+        let mut writes = Vec::new();
+        if !self.round.is_empty() {
+            let room = self.pace.room();
+            let known = Known::at(time, &self.plan, &self.world);
+            while writes.len() < room
+                && let Some(key) = self.round.pop_first()
+            {
+                let notices = self.resolutions.get(&key);
+                let notices = notices.map(|resolution| resolution.notices.as_slice());
+                writes.extend(known.write(&key, notices));
             }
         }
-        self.dirty.forwards = again;
+        let mut ops = Vec::new();
+        for write in writes {
+            let key = write.key.clone();
+            if !self.begin(Op::WriteStatus(Box::new(write)), now, &mut ops) {
+                let _ = self.dirty.forwards.insert(key);
+            }
+        }
         ops
+    }
+
+    /// Whether anything happened that a status may tell.
+    fn has_news(&self) -> bool {
+        !self.dirty.nodes.is_empty() || !self.dirty.forwards.is_empty()
+    }
+
+    /// The forwards that run on any of these nodes.
+    fn forwards_of(&self, nodes: &BTreeSet<String>) -> BTreeSet<ForwardKey> {
+        let lists = nodes.iter().filter_map(|node| self.plan.nodes.get(node));
+        // Most nodes share a list.
+        let mut seen = HashSet::new();
+        let lists = lists.filter(|list| seen.insert(list.as_ptr()));
+        let key = |reference: &ForwardReference| ForwardKey {
+            namespace: reference.namespace.clone(),
+            name: reference.name.clone(),
+        };
+        lists.flat_map(|list| list.iter().map(key)).collect()
     }
 
     /// A write has ended.
@@ -271,18 +310,16 @@ impl State {
             self.raising = None;
         }
         match target {
-            Target::Resolved(_) | Target::Config(_) => self.dirty.stored |= !succeeded,
-            Target::Status(key) if !succeeded => {
-                let _ = self.dirty.forwards.insert(key.clone());
-            }
-            Target::Status(_) => {}
+            _ if succeeded => {}
+            Target::Resolved(_) => self.dirty.resolved = true,
+            Target::Config(name) => drop(self.dirty.configs.insert(name.clone())),
+            Target::Status(key) => drop(self.dirty.forwards.insert(key.clone())),
         }
     }
 
     /// When something may be due without any change.
     pub fn next(&mut self, now: Instant) -> Option<Instant> {
-        let has_statuses = !self.dirty.nodes.is_empty() || !self.dirty.forwards.is_empty();
-        let tick = self.next_tick().filter(|_| has_statuses);
+        let tick = self.next_tick().filter(|_| self.has_news());
         let paced = self.pace.next(now);
         let patience = self.waiting.values().map(|since| *since + PATIENCE);
         let patience = patience.filter(|time| *time > now).min();

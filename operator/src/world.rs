@@ -2,6 +2,7 @@
 
 pub mod endpoints;
 pub mod facts;
+pub mod lists;
 pub use udplb_process::mirror;
 pub mod stored;
 
@@ -11,6 +12,7 @@ use kube::runtime::watcher::Event;
 use udplb_plan::{ForwardKey, HostAnswer};
 
 use facts::{AgentFacts, NodeFacts, ServiceFacts, SliceFacts};
+use lists::Lists;
 use mirror::Mirror;
 use stored::{Identity, StoredConfig, StoredForward, StoredResolved};
 
@@ -58,8 +60,10 @@ pub struct Dirty {
     pub plan: bool,
     /// What names and services stand for.
     pub answers: bool,
-    /// What is stored is compared with what is wanted.
-    pub stored: bool,
+    /// What is stored of forwards is compared with what is wanted.
+    pub resolved: bool,
+    /// What is stored for these nodes is compared with what is wanted.
+    pub configs: BTreeSet<String>,
     /// The status of the forwards of these nodes.
     pub nodes: BTreeSet<String>,
     /// The status of these forwards.
@@ -85,6 +89,7 @@ pub struct World {
     pub services: BTreeMap<String, Services>,
     /// What host names stand for.
     pub hostnames: BTreeMap<String, HostAnswer>,
+    lists: Lists,
 }
 
 /// The services of one namespace.
@@ -117,6 +122,7 @@ impl World {
             namespaces: is_restricted.then(Mirror::default),
             services: BTreeMap::new(),
             hostnames: BTreeMap::new(),
+            lists: Lists::default(),
         }
     }
 
@@ -151,31 +157,37 @@ impl World {
     pub fn take(&mut self, change: Change, dirty: &mut Dirty) {
         match change {
             Change::Forward(event) => {
+                // What we say of a forward comes back as a change of it.
+                let is_ours = self.forwards.is_alike(&event, StoredForward::asks_the_same);
                 let changed = self.forwards.take(event);
-                dirty.plan |= !changed.is_empty();
+                dirty.plan |= !changed.is_empty() && !is_ours;
                 dirty.forwards.extend(changed);
             }
             Change::Resolved(event) => {
                 let changed = self.resolved.take(event);
-                dirty.stored |= !changed.is_empty();
+                dirty.resolved |= !changed.is_empty();
                 dirty.forwards.extend(changed);
             }
-            Change::Config(event) => {
+            Change::Config(mut event) => {
+                if let Event::Apply((_, config)) | Event::InitApply((_, config)) = &mut event {
+                    config
+                        .forwards
+                        .iter_mut()
+                        .for_each(|list| self.lists.share(list));
+                }
                 // Agents report often; what we wrote is as it was.
-                let is_report = match &event {
-                    Event::Apply((name, new)) => {
-                        let old = self.configs.get(name);
-                        old.is_some_and(|old| old.says_the_same(new))
-                    }
-                    _ => false,
-                };
+                let is_report = self.configs.is_alike(&event, StoredConfig::says_the_same);
                 let changed = self.configs.take(event);
-                dirty.stored |= !changed.is_empty() && !is_report;
+                if !is_report {
+                    dirty.configs.extend(changed.iter().cloned());
+                }
                 dirty.nodes.extend(changed);
             }
             Change::Node(event) => {
+                let is_chosen_alike = self.nodes.is_alike(&event, NodeFacts::is_chosen_alike);
                 let changed = self.nodes.take(event);
-                dirty.plan |= !changed.is_empty();
+                dirty.plan |= !changed.is_empty() && !is_chosen_alike;
+                dirty.configs.extend(changed.iter().cloned());
                 dirty.nodes.extend(changed);
             }
             Change::Agent(event) => {
@@ -185,10 +197,12 @@ impl World {
                     _ => None,
                 };
                 let changed = self.agents.take(event);
-                dirty.stored |= !changed.is_empty();
                 let agents = changed.iter().filter_map(|name| self.agents.get(name));
-                dirty.nodes.extend(agents.map(|agent| agent.node.clone()));
-                dirty.nodes.extend(gone);
+                let nodes = agents.map(|agent| agent.node.clone()).chain(gone);
+                for node in nodes {
+                    let _ = dirty.configs.insert(node.clone());
+                    let _ = dirty.nodes.insert(node);
+                }
             }
             Change::Namespace(event) => {
                 let namespaces = self.namespaces.get_or_insert_default();
@@ -217,6 +231,12 @@ impl World {
     pub fn is_allowed(&self, namespace: &str) -> bool {
         let allowed = |of: &Mirror<String, Allowed>| of.get(&namespace.to_owned()).is_some();
         self.namespaces.as_ref().is_none_or(allowed)
+    }
+
+    /// Whether a node has an agent.
+    #[must_use]
+    pub fn has_agent(&self, node: &str) -> bool {
+        self.agents.iter().any(|(_, agent)| agent.node == node)
     }
 
     /// The agent of each node: a ready one where there are several for a moment.

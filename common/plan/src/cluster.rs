@@ -1,8 +1,9 @@
 //! The plan for many nodes: who runs, and where. Pure.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
+    sync::Arc,
 };
 
 use udplb_api::{ForwardReference, UdpForward, udp_forward::selector::LabelSelector};
@@ -36,8 +37,9 @@ pub struct ClusterPlan {
     pub accepted: BTreeMap<ForwardKey, Placed>,
     /// Why the others run nowhere.
     pub rejected: BTreeMap<ForwardKey, Rejection>,
-    /// What each node runs, sorted by namespace and name. Every node that was given in is here.
-    pub nodes: BTreeMap<String, Vec<ForwardReference>>,
+    /// What each node runs, sorted by namespace and name; nodes that run the same share one list. Every node that
+    /// was given in is here.
+    pub nodes: BTreeMap<String, Arc<[ForwardReference]>>,
 }
 
 /// A forward and where it runs.
@@ -45,8 +47,8 @@ pub struct ClusterPlan {
 pub struct Placed {
     /// The forward.
     pub forward: AcceptedForward,
-    /// The names of its nodes, sorted.
-    pub nodes: Vec<String>,
+    /// The names of its nodes, sorted; forwards with equal selectors share one list.
+    pub nodes: Arc<[String]>,
 }
 
 /// Plans a cluster. `limit` is how many forwards a node runs.
@@ -76,12 +78,12 @@ pub fn cluster<'a>(
     };
     let mut cycles = Cycles::of(&accepted, &hosts);
     let names: Vec<&String> = nodes.keys().collect();
-    let mut references: Vec<Vec<ForwardReference>> = vec![Vec::new(); names.len()];
+    let mut running: Vec<Vec<usize>> = vec![Vec::new(); names.len()];
     for (index, forward) in accepted.iter().enumerate() {
         let chosen = selection.nodes_of(forward.forward());
         let key = forward.forward().key().clone();
         // It runs on all of its nodes or on none: half a forward is what nobody asked for.
-        if let Some(&full) = chosen.iter().find(|&&node| references[node].len() >= limit) {
+        if let Some(&full) = chosen.iter().find(|&&node| running[node].len() >= limit) {
             let node = names[full].clone();
             let _ = plan
                 .rejected
@@ -93,20 +95,47 @@ pub fn cluster<'a>(
             continue;
         }
         for &node in chosen {
-            references[node].push(forward.forward().reference());
+            running[node].push(index);
         }
-        let nodes = chosen.iter().map(|&node| names[node].clone()).collect();
+        let nodes = selection.names_of(forward.forward());
         let forward = forward.clone();
         let _ = plan.accepted.insert(key, Placed { forward, nodes });
     }
-    plan.nodes = names.into_iter().cloned().zip(references).collect();
-    plan.nodes.values_mut().for_each(|of| of.sort_unstable());
+    plan.nodes = references(names, running, &accepted);
     plan
 }
 
-/// The nodes that each selector chooses, as sorted positions: forwards with equal selectors share one list.
+/// The list of each node, given the positions of the forwards that it runs.
+fn references(
+    names: Vec<&String>,
+    running: Vec<Vec<usize>>,
+    accepted: &[AcceptedForward],
+) -> BTreeMap<String, Arc<[ForwardReference]>> {
+    let mut lists: HashMap<Vec<usize>, Arc<[ForwardReference]>> = HashMap::new();
+    let list = |running: &Vec<usize>| {
+        let forwards = running.iter().map(|index| accepted[*index].forward());
+        let mut list: Vec<_> = forwards.map(ValidatedForward::reference).collect();
+        list.sort_unstable();
+        list.into()
+    };
+    let nodes = names.into_iter().zip(running);
+    nodes
+        .map(|(name, running)| {
+            let list = lists.entry(running).or_insert_with_key(list);
+            (name.clone(), Arc::clone(list))
+        })
+        .collect()
+}
+
+/// The nodes that each selector chooses: forwards with equal selectors share one list.
 struct Selection {
-    by_selector: BTreeMap<Option<LabelSelector>, Vec<usize>>,
+    by_selector: BTreeMap<Option<LabelSelector>, Chosen>,
+}
+
+/// Nodes by their positions and by their names, both sorted.
+struct Chosen {
+    positions: Vec<usize>,
+    names: Arc<[String]>,
 }
 
 impl Selection {
@@ -118,18 +147,24 @@ impl Selection {
             }
             let is_chosen =
                 |of: &BTreeMap<_, _>| selector.as_ref().is_none_or(|wants| wants.matches(of));
-            let nodes = all.values().enumerate();
-            let chosen = nodes
-                .filter(|(_, of)| is_chosen(&of.labels))
-                .map(|(node, _)| node);
-            let _ = by_selector.insert(selector.clone(), chosen.collect());
+            let nodes = all.iter().enumerate();
+            let (positions, names): (Vec<usize>, Vec<String>) = nodes
+                .filter(|(_, (_, of))| is_chosen(&of.labels))
+                .map(|(position, (name, _))| (position, name.clone()))
+                .unzip();
+            let names = names.into();
+            let _ = by_selector.insert(selector.clone(), Chosen { positions, names });
         }
         Self { by_selector }
     }
 
     fn nodes_of(&self, forward: &ValidatedForward) -> &[usize] {
-        self.by_selector
-            .get(&forward.node_selector)
-            .map_or(&[], Vec::as_slice)
+        let chosen = self.by_selector.get(&forward.node_selector);
+        chosen.map_or(&[], |chosen| &chosen.positions)
+    }
+
+    fn names_of(&self, forward: &ValidatedForward) -> Arc<[String]> {
+        let chosen = self.by_selector.get(&forward.node_selector);
+        chosen.map_or_else(Arc::default, |chosen| Arc::clone(&chosen.names))
     }
 }

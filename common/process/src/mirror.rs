@@ -113,6 +113,14 @@ impl<K: Ord + Clone, V: Versioned + Clone + PartialEq> Mirror<K, V> {
         self.items.get(key)
     }
 
+    /// Whether an event is a new version of an object that is known, and both are alike.
+    pub fn is_alike(&self, event: &Event<(K, V)>, alike: impl Fn(&V, &V) -> bool) -> bool {
+        match event {
+            Event::Apply((key, new)) => self.get(key).is_some_and(|old| alike(old, new)),
+            _ => false,
+        }
+    }
+
     /// All objects, sorted by key.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.items.iter()

@@ -3,7 +3,9 @@
 //! A node counts as ready only where every link of the chain says so: it was told to run the forward, its agent
 //! has seen that, has put the revision in force, runs, and did so since the machine started.
 
-use udplb_api::{NodeForwardConfigStatus, condition::ConditionType};
+use std::{borrow::Cow, cell::RefCell, collections::HashMap, sync::Arc};
+
+use udplb_api::{ForwardReference, NodeForwardConfigStatus, condition::ConditionType};
 use udplb_plan::{ForwardKey, Placed};
 
 use crate::{
@@ -63,31 +65,80 @@ impl Named {
 enum State {
     Ready,
     Failed(String),
-    Unknown(String),
+    Unknown(Cow<'static, str>),
+}
+
+/// What is known of every node that has an agent, put together once for all forwards.
+#[derive(Debug)]
+pub struct Reports<'a>(HashMap<&'a str, Report<'a>>);
+
+#[derive(Debug)]
+struct Report<'a> {
+    /// Why nothing that was reported counts: the node or its agent is away.
+    away: Option<&'static str>,
+    config: Option<&'a StoredConfig>,
+    /// Why the report is older than what was told.
+    late: Option<&'static str>,
+}
+
+impl<'a> Reports<'a> {
+    /// Puts them together.
+    #[must_use]
+    pub fn of(world: &'a World) -> Self {
+        let agents = world.agents_by_node().into_iter();
+        let reports = agents.map(|(name, is_agent_ready)| {
+            let (name, key) = (name, &name.to_owned());
+            let node = world.nodes.get(key).filter(|node| node.is_ready);
+            let config = world.configs.get(key);
+            let report = Report {
+                away: match node {
+                    None => Some("the node is not ready"),
+                    Some(_) if !is_agent_ready => Some("its agent is not ready"),
+                    Some(_) => None,
+                },
+                config,
+                late: node
+                    .zip(config)
+                    .and_then(|(node, config)| late(node, config)),
+            };
+            (name, report)
+        });
+        Self(reports.collect())
+    }
+}
+
+fn late(node: &NodeFacts, config: &StoredConfig) -> Option<&'static str> {
+    let status = &config.status;
+    if status.boot_id.as_ref().is_none_or(|id| *id != node.boot_id) {
+        return Some("its agent has not reported since the node started");
+    }
+    let has_seen = seen_generation(status) >= config.generation;
+    (!has_seen).then_some("its agent has not seen the change")
 }
 
 /// Counts a forward's nodes.
 #[must_use]
-pub fn count(key: &ForwardKey, forward: &StoredForward, placed: &Placed, world: &World) -> Counts {
-    let agents = world.agents_by_node();
+pub fn count(
+    key: &ForwardKey,
+    forward: &StoredForward,
+    placed: &Placed,
+    world: &World,
+    reports: &Reports<'_>,
+) -> Counts {
     let revision = revision(key, forward, world);
+    let told = Told {
+        key,
+        uid: &forward.identity.uid,
+        known: RefCell::default(),
+    };
     let mut counts = Counts::default();
-    for name in &placed.nodes {
+    for name in &*placed.nodes {
         counts.matching += 1;
-        let Some(&is_agent_ready) = agents.get(name.as_str()) else {
+        let Some(report) = reports.0.get(name.as_str()) else {
             continue;
         };
         counts.desired += 1;
-        let node = world.nodes.get(name);
-        let config = world.configs.get(name);
-        match state(
-            key,
-            revision,
-            node,
-            is_agent_ready,
-            config,
-            &forward.identity.uid,
-        ) {
+        match state(report, &told, revision) {
             State::Ready => counts.ready += 1,
             State::Failed(why) => {
                 counts.failed += 1;
@@ -112,38 +163,44 @@ fn revision(key: &ForwardKey, forward: &StoredForward, world: &World) -> Option<
     Some(spec.revision)
 }
 
-fn state(
-    key: &ForwardKey,
-    revision: Option<i64>,
-    node: Option<&NodeFacts>,
-    is_agent_ready: bool,
-    config: Option<&StoredConfig>,
-    uid: &str,
-) -> State {
-    let unknown = |why: &str| State::Unknown(why.to_owned());
-    let Some(node) = node.filter(|node| node.is_ready) else {
-        return unknown("the node is not ready");
-    };
-    if !is_agent_ready {
-        return unknown("its agent is not ready");
+/// Whether nodes were told to run one forward.
+struct Told<'a> {
+    key: &'a ForwardKey,
+    uid: &'a str,
+    /// Most nodes share a list.
+    known: RefCell<HashMap<*const ForwardReference, bool>>,
+}
+
+impl Told<'_> {
+    fn is_in(&self, list: &Arc<[ForwardReference]>) -> bool {
+        let mut known = self.known.borrow_mut();
+        *known.entry(list.as_ptr()).or_insert_with(|| {
+            let mut references = list.iter().filter(|reference| reference.uid == self.uid);
+            references.any(|it| it.namespace == self.key.namespace && it.name == self.key.name)
+        })
     }
-    let (Some(revision), Some(config)) = (revision, config) else {
+}
+
+fn state(report: &Report<'_>, told: &Told<'_>, revision: Option<i64>) -> State {
+    let unknown = |why: &'static str| State::Unknown(Cow::Borrowed(why));
+    if let Some(why) = report.away {
+        return unknown(why);
+    }
+    let (Some(revision), Some(config)) = (revision, report.config) else {
         return unknown("not told yet");
     };
-    let references = config.spec.iter().flat_map(|spec| &spec.forwards);
-    let is_told = references
-        .filter(|reference| reference.uid == uid)
-        .any(|reference| reference.namespace == key.namespace && reference.name == key.name);
-    if !is_told {
+    if !config
+        .forwards
+        .as_ref()
+        .is_some_and(|list| told.is_in(list))
+    {
         return unknown("not told yet");
+    }
+    if let Some(why) = report.late {
+        return unknown(why);
     }
     let status = &config.status;
-    if status.boot_id.as_ref().is_none_or(|id| *id != node.boot_id) {
-        return unknown("its agent has not reported since the node started");
-    }
-    if seen_generation(status) < config.generation {
-        return unknown("its agent has not seen the change");
-    }
+    let key = told.key;
     let mut failed = status.failed.iter();
     let ours = failed.find(|it| it.namespace == key.namespace && it.name == key.name);
     if let Some(ours) = ours {
@@ -151,7 +208,7 @@ fn state(
     }
     let listed = u32::try_from(status.failed.len()).unwrap_or(u32::MAX);
     if let Some(all) = status.failed_count.filter(|all| *all > listed) {
-        return State::Unknown(format!("it lists {listed} of {all} failed forwards"));
+        return State::Unknown(format!("it lists {listed} of {all} failed forwards").into());
     }
     if status.applied_revision.is_none_or(|it| it < revision) {
         return unknown("its agent has not applied the change");

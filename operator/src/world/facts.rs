@@ -60,6 +60,14 @@ impl From<&Node> for NodeFacts {
     }
 }
 
+impl NodeFacts {
+    /// Whether the same forwards run there as before.
+    #[must_use]
+    pub fn is_chosen_alike(&self, other: &Self) -> bool {
+        self.labels == other.labels && self.addresses == other.addresses
+    }
+}
+
 /// Two versions of a node may be equal in all that matters.
 impl Versioned for NodeFacts {
     fn version(&self) -> u64 {

@@ -1,10 +1,10 @@
 //! Our own kinds as the API server stores them, undecodable ones too. Pure.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use kube::core::{DeserializeGuard, DynamicObject, ObjectMeta, error_boundary::InvalidObject};
 use udplb_api::{
-    NodeForwardConfig, NodeForwardConfigSpec, NodeForwardConfigStatus, ResolvedForward,
+    ForwardReference, NodeForwardConfig, NodeForwardConfigStatus, ResolvedForward,
     ResolvedForwardSpec, UdpForward, UdpForwardStatus,
 };
 use udplb_plan::ForwardKey;
@@ -60,6 +60,17 @@ pub struct StoredForward {
     /// What we said of it; nothing where that cannot be read, so that it is written anew.
     pub status: UdpForwardStatus,
     version: u64,
+}
+
+impl StoredForward {
+    /// Whether the part that users write is equal.
+    #[must_use]
+    pub fn asks_the_same(&self, other: &Self) -> bool {
+        let specs = [self, other].map(|it| it.forward.as_ref().map(|forward| &forward.spec));
+        self.identity.uid == other.identity.uid
+            && self.generation == other.generation
+            && specs[0] == specs[1]
+    }
 }
 
 impl Versioned for StoredForward {
@@ -143,8 +154,9 @@ pub struct StoredConfig {
     pub generation: Option<i64>,
     /// The uid of the node that owns it.
     pub owner: Option<String>,
-    /// What it says; none where it cannot be read, so that it is written anew.
-    pub spec: Option<NodeForwardConfigSpec>,
+    /// The forwards that it names; none where it cannot be read, so that it is written anew. [`World`](super::World)
+    /// keeps lists that are equal once.
+    pub forwards: Option<Arc<[ForwardReference]>>,
     /// What the agent says.
     pub status: NodeForwardConfigStatus,
     version: u64,
@@ -154,7 +166,7 @@ impl StoredConfig {
     /// Whether the part that the operator writes is equal.
     #[must_use]
     pub fn says_the_same(&self, other: &Self) -> bool {
-        self.owner == other.owner && self.spec == other.spec
+        self.owner == other.owner && self.forwards == other.forwards
     }
 }
 
@@ -168,14 +180,16 @@ impl Versioned for StoredConfig {
 #[must_use]
 pub fn config(guard: DeserializeGuard<NodeForwardConfig>) -> (String, StoredConfig) {
     let (meta, config) = split(guard.0, |config| &mut config.metadata);
-    let (spec, status) = config.map_or((None, None), |config| (Some(config.spec), config.status));
+    let (forwards, status) = config.map_or((None, None), |config| {
+        (Some(config.spec.forwards.into()), config.status)
+    });
     let mut owners = meta.owner_references.iter().flatten();
     let owner = owners.find(|owner| owner.kind == "Node");
     let stored = StoredConfig {
         identity: Identity::of(&meta),
         generation: meta.generation,
         owner: owner.map(|owner| owner.uid.clone()),
-        spec,
+        forwards,
         status: status.unwrap_or_default(),
         version: version(&meta),
     };

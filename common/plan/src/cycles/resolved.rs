@@ -4,7 +4,10 @@
 //! it leads back, and the forward says so. Of several forwards that close a circle together, the youngest leaves its
 //! upstreams out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    rc::Rc,
+};
 
 use udplb_api::condition::Reason;
 
@@ -41,15 +44,19 @@ pub fn leave_out(
     let nodes = nodes();
     let positions: BTreeMap<&String, usize> = nodes.keys().zip(0..).collect();
     let position = |name: &String| positions.get(name).copied();
-    let chosen: BTreeMap<&ForwardKey, Vec<usize>> = (placed.iter())
+    // Forwards that share a list of names share their positions.
+    let mut lists: HashMap<*const String, Rc<[usize]>> = HashMap::new();
+    let chosen: BTreeMap<&ForwardKey, Rc<[usize]>> = (placed.iter())
         .map(|placed| {
-            let nodes = placed.nodes.iter().filter_map(position).collect();
-            (placed.forward.forward().key(), nodes)
+            let list = lists
+                .entry(placed.nodes.as_ptr())
+                .or_insert_with(|| placed.nodes.iter().filter_map(position).collect());
+            (placed.forward.forward().key(), Rc::clone(list))
         })
         .collect();
     let hosts = Hosts {
         addresses: nodes.values().map(|node| &node.addresses).collect(),
-        of: &|forward| chosen.get(forward.key()).map_or(&[], Vec::as_slice),
+        of: &|forward| chosen.get(forward.key()).map_or(&[], AsRef::as_ref),
     };
     let mut index = Index::of(&forwards, &hosts);
     let mut edges = edges::of(&forwards, &mut index);

@@ -49,7 +49,7 @@ fn labels_choose_nodes() {
     let plan = cluster(&forwards, &nodes, 10);
     assert_eq!(of_node(&plan, "a"), ["edge", "every"]);
     assert_eq!(of_node(&plan, "b"), ["every"]);
-    assert_eq!(plan.accepted[&key("edge")].nodes, ["a", "c"]);
+    assert_eq!(*plan.accepted[&key("edge")].nodes, ["a", "c"]);
     assert_eq!(plan.nodes["a"][0].uid, "uid-of-edge");
     // The order in which forwards arrive means nothing.
     let backwards: Vec<UdpForward> = forwards.into_iter().rev().collect();

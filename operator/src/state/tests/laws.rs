@@ -188,14 +188,14 @@ proptest! {
         }
         for name in NODES {
             let told = server.configs.get(name).map(|config| &config.spec.forwards);
-            prop_assert_eq!(told, Some(&state.plan.nodes[name]));
+            prop_assert_eq!(told.map(Vec::as_slice), Some(&*state.plan.nodes[name]));
         }
         for (key, forward) in &server.forwards {
             prop_assert_eq!(&forward["status"]["observedGeneration"], &forward["metadata"]["generation"]);
             if is_ready(forward) {
                 let placed = &state.plan.accepted[key];
                 let revision = server.resolved[key].spec.revision;
-                for node in &placed.nodes {
+                for node in &*placed.nodes {
                     prop_assert_eq!(server.applied[node].get(key), Some(&revision), "{} on {}", key, node);
                 }
             }

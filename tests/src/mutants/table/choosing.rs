@@ -36,7 +36,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         theme: "sizes",
         file: "agent-ebpf/src/deliver.rs",
         old: "longest: length,",
-        new: "longest: length + ETHERNET_LENGTH,",
+        new: "longest: length + 14,",
     },
     Mutant {
         name: "no-route-for-no-upstream",

@@ -127,7 +127,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         theme: "checksums",
         file: "agent-ebpf/src/rewrite.rs",
         old: "        skb.adjust_hardware_sum(fold32(outside));",
-        new: "        skb.adjust_hardware_sum(0);",
+        new: "        skb.adjust_hardware_sum(fold32(outside) & 1);",
     },
     Mutant {
         name: "hop-not-in-hardware-sum",
@@ -140,8 +140,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "unchecked-port-not-in-hardware-sum",
         theme: "checksums",
         file: "agent-ebpf/src/rewrite.rs",
-        old: "        outside += change(u32::from(from.port), u32::from(to.port));\n",
-        new: "",
+        old: "outside += change(u32::from(from.port), u32::from(to.port));",
+        new: "outside += change(u32::from(from.port) & 1, u32::from(to.port) & 1);",
     },
     Mutant {
         name: "copies-on-copies",
