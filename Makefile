@@ -30,8 +30,8 @@ build: setup ## Build target/release/udplb-agent and udplb-operator
 images: setup ## Container images, one archive each, in target/images
 	@.ci/setup images
 	$(CARGO) build --release --target $(MUSL) --package udplb-agent --package udplb-operator \
-		--package udplb-images --bin udplb-agent --bin udplb-operator --bin udplb-pause
-	$(CARGO) run --release --quiet --package udplb-images -- --output target/images \
+		--package udplb-images --bin udplb-agent --bin udplb-operator --bin udplb-pause --bin udplb-images
+	target/$(MUSL)/release/udplb-images --output target/images \
 		--agent target/$(MUSL)/release/udplb-agent --operator target/$(MUSL)/release/udplb-operator \
 		--pause target/$(MUSL)/release/udplb-pause
 
@@ -42,7 +42,7 @@ test: build ## Every test that needs no kubelet; needs root
 
 e2e: images ## Tests on real clusters of several nodes; needs root, builds for 20 minutes once
 	@tests/cluster/build all >/dev/null
-	$(CARGO) test --release --package udplb-tests --test cluster --test product -- --nocapture
+	$(CARGO) test --release --test cluster --test product -- --nocapture
 
 cluster: images ## A cluster on this machine with udplb on it, to try things on; needs root
 	@tests/cluster/build all >/dev/null
