@@ -8,14 +8,11 @@ use kube::{
     Api, Client, ResourceExt,
     api::{ApiResource, DynamicObject},
     core::{DeserializeGuard, GroupVersionKind},
-    runtime::{
-        WatchStreamExt,
-        watcher::{self, Config, Event, watcher},
-    },
+    runtime::watcher::{self, Config, Event},
 };
 use tokio::sync::mpsc;
 use udplb_api::{NodeForwardConfig, ResolvedForward};
-use udplb_process::mirror;
+use udplb_process::{mirror, watch::events};
 
 use crate::{
     metrics::Metrics,
@@ -69,7 +66,7 @@ pub async fn all(client: Client, scope: Scope, sink: Sink) {
         if let Some(selector) = &scope.namespaces {
             let api: Api<Namespace> = Api::all(client.clone());
             let allowed = |it: Namespace| (it.name_any(), Allowed);
-            let stream = watcher(api, every().labels(selector));
+            let stream = events(api, every().labels(selector));
             sink.follow("Namespace", stream, allowed, Change::Namespace)
                 .await;
         }
@@ -79,26 +76,26 @@ pub async fn all(client: Client, scope: Scope, sink: Sink) {
     let _ended = tokio::join!(
         sink.follow(
             "UdpForward",
-            watcher(forwards, every()),
+            events(forwards, every()),
             stored::forward,
             Change::Forward
         ),
         sink.follow(
             "ResolvedForward",
-            watcher(resolved, every()),
+            events(resolved, every()),
             stored::resolved,
             Change::Resolved
         ),
         sink.follow(
             "NodeForwardConfig",
-            watcher(configs, every()),
+            events(configs, every()),
             stored::config,
             Change::Config
         ),
-        sink.follow("Node", watcher(nodes, every()), node, Change::Node),
+        sink.follow("Node", events(nodes, every()), node, Change::Node),
         sink.follow(
             "Pod",
-            watcher(agents, every().labels(AGENTS)),
+            events(agents, every().labels(AGENTS)),
             agent,
             Change::Agent
         ),
@@ -107,7 +104,7 @@ pub async fn all(client: Client, scope: Scope, sink: Sink) {
 }
 
 impl Sink {
-    /// Tells of every change of one kind. What fails is tried again, later and later.
+    /// Tells of every change of one kind.
     async fn follow<K, V>(
         &self,
         kind: &'static str,
@@ -115,7 +112,7 @@ impl Sink {
         prune: impl Fn(K) -> V,
         change: impl Fn(Event<V>) -> Change,
     ) {
-        let mut stream = std::pin::pin!(stream.default_backoff());
+        let mut stream = std::pin::pin!(stream);
         let mut has_failed = false;
         while let Some(event) = stream.next().await {
             match event {

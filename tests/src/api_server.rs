@@ -1,6 +1,7 @@
 //! A real API server with its etcd, without nodes: for what the server itself says of objects. IO.
 
 mod certificates;
+mod program;
 mod settings;
 
 use std::{
@@ -12,19 +13,21 @@ use std::{
 };
 
 use k8s_openapi::{
-    api::core::v1::Namespace,
+    api::core::v1::{ConfigMap, Namespace},
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
     Api, Client, Config, ResourceExt as _,
-    api::PostParams,
+    api::{Patch, PatchParams, PostParams},
     config::{KubeConfigOptions, Kubeconfig},
     runtime::{conditions::is_crd_established, wait::await_condition},
 };
+use serde_json::json;
 use udplb_api::crd;
 
-use crate::{lab::Process, wait};
+use crate::wait;
 pub(crate) use certificates::Certificates;
+pub(crate) use program::{Program, Spawn};
 pub(crate) use settings::Settings;
 
 /// Longer than a start takes on a busy machine.
@@ -35,8 +38,9 @@ pub struct ApiServer {
     kubeconfig: PathBuf,
     port: u16,
     // Ended in this order, and their files go last.
-    server: Process,
-    _etcd: Process,
+    server: Program,
+    etcd: Program,
+    store: PathBuf,
     folder: Option<Folder>,
 }
 
@@ -67,22 +71,68 @@ impl ApiServer {
     pub(crate) fn launch(settings: &Settings<'_>) -> Self {
         let [client_port, peer_port] = free_ports();
         let binaries = tools(&["etcd", "kube-apiserver"]);
-        let etcd = settings.start(
-            &binaries.join("etcd"),
-            &settings.etcd(client_port, peer_port),
-        );
-        let server = settings.start(
-            &binaries.join("kube-apiserver"),
-            &settings.api_server(client_port),
-        );
-        let kubeconfig = settings.kubeconfig("admin");
-        Self {
-            kubeconfig,
+        let etcd = settings.etcd(client_port, peer_port);
+        let server = settings.api_server(client_port);
+        let mut this = Self {
+            kubeconfig: settings.kubeconfig("admin"),
             port: settings.port,
-            server,
-            _etcd: etcd,
+            server: settings.program(binaries.join("kube-apiserver"), server),
+            etcd: settings.program(binaries.join("etcd"), etcd),
+            store: settings.store(),
             folder: None,
+        };
+        this.etcd.start();
+        this.server.start();
+        this
+    }
+
+    /// Ends the API server without a warning; its etcd goes on.
+    pub fn kill(&mut self) {
+        self.server.kill();
+    }
+
+    /// Ends both without a warning.
+    pub fn kill_with_store(&mut self) {
+        self.server.kill();
+        self.etcd.kill();
+    }
+
+    /// Starts what does not run, and returns when it is ready.
+    pub async fn start_again(&mut self) {
+        self.etcd.start();
+        self.server.start();
+        self.ready().await;
+    }
+
+    /// Has so much happen that versions of before are far away.
+    pub async fn age(&self) {
+        const WRITES: usize = 500;
+        let api: Api<ConfigMap> = Api::default_namespaced(self.client().await);
+        for number in 0..WRITES {
+            let patch = json!({
+                "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "age" },
+                "data": { "number": number.to_string() },
+            });
+            let parameters = PatchParams::apply("age").force();
+            let _stored = api
+                .patch("age", &parameters, &Patch::Apply(patch))
+                .await
+                .unwrap();
         }
+    }
+
+    /// Keeps what is stored. Both were killed.
+    pub fn take_snapshot(&self) {
+        copy(&self.store, &self.snapshot());
+    }
+
+    /// Goes back to what was kept. Both were killed.
+    pub fn restore_snapshot(&self) {
+        copy(&self.snapshot(), &self.store);
+    }
+
+    fn snapshot(&self) -> PathBuf {
+        self.store.with_extension("snapshot")
     }
 
     /// Returns when it is ready.
@@ -93,9 +143,8 @@ impl ApiServer {
             if is_ready(&client).await {
                 return;
             }
-            if let Some(status) = self.server.ended() {
-                panic!("the API server ended with {status}:\n{}", self.server.log());
-            }
+            self.etcd.expect_running();
+            self.server.expect_running();
             assert!(
                 !deadline.passed(),
                 "the API server is not ready:\n{}",
@@ -161,6 +210,15 @@ impl ApiServer {
     pub fn kubeconfig(&self) -> PathBuf {
         self.kubeconfig.clone()
     }
+}
+
+/// Puts a copy of a folder in the place of another one.
+fn copy(from: &Path, to: &Path) {
+    if to.exists() {
+        fs::remove_dir_all(to).unwrap();
+    }
+    let status = Command::new("cp").arg("-a").args([from, to]).status();
+    assert!(status.unwrap().success(), "cannot copy {}", from.display());
 }
 
 /// What `kubectl` printed.

@@ -9,5 +9,7 @@ mod packets;
 mod played;
 #[path = "node/refused.rs"]
 mod refused;
+#[path = "node/set_back.rs"]
+mod set_back;
 #[path = "node/status.rs"]
 mod status;

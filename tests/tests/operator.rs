@@ -11,6 +11,8 @@ mod played;
 mod refused;
 #[path = "operator/services.rs"]
 mod services;
+#[path = "operator/set_back.rs"]
+mod set_back;
 #[path = "operator/truth.rs"]
 mod truth;
 #[path = "operator/writes.rs"]

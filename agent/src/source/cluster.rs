@@ -18,10 +18,7 @@ use futures::{Stream, StreamExt as _};
 use kube::{
     Api, Client,
     core::{DeserializeGuard, DynamicObject},
-    runtime::{
-        WatchStreamExt as _,
-        watcher::{self, Event, watcher},
-    },
+    runtime::watcher::{self, Event},
 };
 use tokio::{
     sync::{mpsc, watch as channel},
@@ -29,7 +26,7 @@ use tokio::{
     time::timeout,
 };
 use udplb_api::ResolvedForward;
-use udplb_process::mirror;
+use udplb_process::{mirror, watch::events};
 
 use super::{last_good::LastGood, version::Version};
 use connection::Connection;
@@ -197,22 +194,22 @@ async fn follow(client: Client, node: String, changes: mpsc::Sender<Change>) {
     let configs: Api<DynamicObject> = Api::all_with(client.clone(), &stored::config_kind());
     let forwards: Api<DeserializeGuard<ResolvedForward>> = Api::all(client);
     let only = watcher::Config::default().fields(&format!("metadata.name={node}"));
-    let configs = watcher(configs, only);
-    let forwards = watcher(forwards, watcher::Config::default());
+    let configs = events(configs, only);
+    let forwards = events(forwards, watcher::Config::default());
     let _ended = tokio::join!(
         tell(configs, stored::config, Change::Config, &changes),
         tell(forwards, stored::forward, Change::Forward, &changes),
     );
 }
 
-/// Tells of every change of one kind. What fails is tried again, later and later.
+/// Tells of every change of one kind.
 async fn tell<K, V>(
     stream: impl Stream<Item = watcher::Result<Event<K>>>,
     prune: impl Fn(K) -> V,
     change: impl Fn(Event<V>) -> Change,
     changes: &mpsc::Sender<Change>,
 ) {
-    let mut stream = std::pin::pin!(stream.default_backoff());
+    let mut stream = std::pin::pin!(stream);
     while let Some(event) = stream.next().await {
         match event {
             Ok(event) => {

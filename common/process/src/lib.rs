@@ -1,4 +1,4 @@
-//! Parts that both binaries start: telemetry, HTTP endpoints, readiness, shutdown, host names.
+//! Parts that both binaries start: telemetry, HTTP endpoints, readiness, shutdown, host names, watches.
 pub mod cluster;
 pub mod dns;
 pub mod http;
@@ -6,6 +6,7 @@ pub mod mirror;
 pub mod ready;
 pub mod shutdown;
 pub mod telemetry;
+pub mod watch;
 
 /// An error with its causes, on one line. A cause that an error has put into its own words is not said again.
 #[must_use]

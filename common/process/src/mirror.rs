@@ -1,6 +1,6 @@
 //! The objects of one kind, as the API server last told. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kube::runtime::watcher::Event;
 
@@ -11,15 +11,32 @@ pub trait Versioned {
 }
 
 /// All objects of one kind. An older version never replaces a newer one, so that the answer to a write can be
-/// put in before the watch tells of it.
+/// put in before the watch tells of it. A list counts more than what was known when it began: the server's store may
+/// have been set back to an older state.
 #[derive(Clone, Debug)]
 pub struct Mirror<K, V> {
     items: BTreeMap<K, V>,
-    /// What a list has told so far.
-    listing: Option<BTreeMap<K, V>>,
+    listing: Option<Listing<K, V>>,
     is_complete: bool,
     /// The versions of the last objects that are gone. What a write brought about may be told after that.
     gone: BTreeMap<K, u64>,
+}
+
+/// A list that has not ended.
+#[derive(Clone, Debug)]
+struct Listing<K, V> {
+    items: BTreeMap<K, V>,
+    /// What changed since it began. The list may be older.
+    since: BTreeSet<K>,
+}
+
+impl<K, V> Default for Listing<K, V> {
+    fn default() -> Self {
+        Self {
+            items: BTreeMap::new(),
+            since: BTreeSet::new(),
+        }
+    }
 }
 
 /// How many of those that are gone are remembered.
@@ -41,12 +58,12 @@ impl<K: Ord + Clone, V: Versioned + Clone + PartialEq> Mirror<K, V> {
     pub fn take(&mut self, event: Event<(K, V)>) -> Vec<K> {
         match event {
             Event::Init => {
-                self.listing = Some(BTreeMap::new());
+                self.listing = Some(Listing::default());
                 Vec::new()
             }
             Event::InitApply((key, value)) => {
                 let listing = self.listing.get_or_insert_default();
-                let _ = listing.insert(key, value);
+                let _ = listing.items.insert(key, value);
                 Vec::new()
             }
             Event::InitDone => self.replace(),
@@ -58,6 +75,7 @@ impl<K: Ord + Clone, V: Versioned + Clone + PartialEq> Mirror<K, V> {
                 }
                 let _ = self.items.remove(&key);
                 self.bury(key.clone(), value.version());
+                self.remember(&key);
                 vec![key]
             }
         }
@@ -84,21 +102,50 @@ impl<K: Ord + Clone, V: Versioned + Clone + PartialEq> Mirror<K, V> {
             return None;
         }
         let _ = self.items.insert(key.clone(), value);
+        self.remember(&key);
         Some(key)
+    }
+
+    /// It changed while a list is under way.
+    fn remember(&mut self, key: &K) {
+        if let Some(listing) = &mut self.listing {
+            let _ = listing.since.insert(key.clone());
+        }
     }
 
     fn replace(&mut self) -> Vec<K> {
         self.is_complete = true;
-        let listed = self.listing.take().unwrap_or_default();
-        let gone = self.items.keys().filter(|key| !listed.contains_key(key));
-        let mut changed: Vec<K> = gone.cloned().collect();
+        let Listing { items, since } = self.listing.take().unwrap_or_default();
+        let is_old = |key: &&K| !items.contains_key(key) && !since.contains(key);
+        let mut changed: Vec<K> = self.items.keys().filter(is_old).cloned().collect();
         for key in &changed {
             let _ = self.items.remove(key);
         }
-        for (key, value) in listed {
-            changed.extend(self.put(key, value));
+        for (key, value) in items {
+            if since.contains(&key) {
+                changed.extend(self.put(key, value));
+            } else {
+                changed.extend(self.set(key, value));
+            }
         }
         changed
+    }
+
+    /// Puts in what a list told, whatever was known.
+    fn set(&mut self, key: K, value: V) -> Option<K> {
+        let known = self.items.get(&key);
+        let is_newer = |end: &u64| *end >= value.version();
+        if known.is_some_and(|known| known.version() > value.version())
+            || self.gone.get(&key).is_some_and(is_newer)
+        {
+            // The store was set back: what is made anew may have the versions of what is gone.
+            self.gone.clear();
+        }
+        if known == Some(&value) {
+            return None;
+        }
+        let _ = self.items.insert(key.clone(), value);
+        Some(key)
     }
 
     /// Whether all objects have been listed once.
@@ -210,5 +257,34 @@ mod tests {
         assert_eq!(mirror.len(), 3);
         assert_eq!(mirror.take(Event::InitDone), ["a", "c"]);
         assert_eq!(mirror.len(), 2);
+    }
+
+    /// What a write brought about since the list began is newer than the list.
+    #[test]
+    fn a_list_is_older_than_what_was_written_meanwhile() {
+        let mut mirror = listed(&[("a", 1), ("b", 1)]);
+        let _ = mirror.take(Event::Init);
+        let _ = mirror.take(Event::InitApply(("a", Item(2))));
+        let _ = mirror.take(Event::InitApply(("b", Item(2))));
+        assert_eq!(mirror.take(Event::Apply(("a", Item(3)))), ["a"]);
+        assert_eq!(mirror.take(Event::Delete(("b", Item(3)))), ["b"]);
+        assert_eq!(mirror.take(Event::Apply(("c", Item(4)))), ["c"]);
+        assert_eq!(mirror.take(Event::InitDone), [""; 0]);
+        let known: Vec<_> = mirror.iter().map(|(key, item)| (*key, item.0)).collect();
+        assert_eq!(known, [("a", 3), ("c", 4)]);
+    }
+
+    /// A store that was restored from an older snapshot has older versions of everything.
+    #[test]
+    fn a_list_of_a_store_that_was_set_back_counts() {
+        let mut mirror = listed(&[("a", 5), ("b", 6)]);
+        assert_eq!(mirror.take(Event::Delete(("b", Item(7)))), ["b"]);
+        let _ = mirror.take(Event::Init);
+        let _ = mirror.take(Event::InitApply(("a", Item(2))));
+        let _ = mirror.take(Event::InitApply(("b", Item(1))));
+        assert_eq!(mirror.take(Event::InitDone), ["a", "b"]);
+        assert_eq!(mirror.take(Event::Apply(("a", Item(3)))), ["a"]);
+        assert_eq!(mirror.take(Event::Delete(("b", Item(4)))), ["b"]);
+        assert_eq!(mirror.take(Event::Apply(("b", Item(5)))), ["b"]);
     }
 }

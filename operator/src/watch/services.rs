@@ -3,11 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
-use kube::{
-    Api, Client, ResourceExt,
-    runtime::watcher::{Config, watcher},
-};
+use kube::{Api, Client, ResourceExt, runtime::watcher::Config};
 use tokio::task::JoinHandle;
+use udplb_process::watch::events;
 
 use super::Sink;
 use crate::world::{
@@ -66,13 +64,13 @@ async fn follow(client: Client, namespace: String, sink: Sink) {
     let _ended = tokio::join!(
         sink.follow(
             "Service",
-            watcher(services, Config::default()),
+            events(services, Config::default()),
             service,
             |event| Change::Service(namespace.clone(), event)
         ),
         sink.follow(
             "EndpointSlice",
-            watcher(slices, Config::default()),
+            events(slices, Config::default()),
             slice,
             |event| Change::Slice(namespace.clone(), event)
         ),

@@ -1,13 +1,16 @@
-//! How an API server and its etcd are started, and by whom they are found. IO where started and written.
+//! How an API server and its etcd are started, and by whom they are found. IO where written.
 
 use std::{
     fs,
     net::Ipv4Addr,
     path::{Path, PathBuf},
-    process::Command,
+    sync::Arc,
 };
 
-use super::free_ports;
+use super::{
+    free_ports,
+    program::{Flags, Program, Spawn},
+};
 use crate::lab::Process;
 
 /// What differs between an API server alone and that of a cluster.
@@ -17,12 +20,12 @@ pub(crate) struct Settings<'a> {
     pub(super) port: u16,
     authorization: &'static str,
     without_admission: &'static str,
-    further: Vec<(&'static str, String)>,
-    spawn: &'a dyn Fn(&Path, &mut Command) -> Process,
+    further: Flags,
+    spawn: Spawn,
 }
 
-/// Names and values of flags.
-type Flags = Vec<(&'static str, String)>;
+/// The folder of etcd.
+const STORE: &str = "etcd";
 
 impl<'a> Settings<'a> {
     /// One alone, that only this machine reaches.
@@ -36,7 +39,7 @@ impl<'a> Settings<'a> {
             // What other parts of a cluster would make.
             without_admission: "ServiceAccount",
             further: Vec::new(),
-            spawn: &Process::spawn,
+            spawn: Arc::new(Process::spawn),
         }
     }
 
@@ -45,7 +48,7 @@ impl<'a> Settings<'a> {
         folder: &'a Path,
         address: Ipv4Addr,
         port: u16,
-        spawn: &'a dyn Fn(&Path, &mut Command) -> Process,
+        spawn: Spawn,
     ) -> Self {
         let file = |name: &str| path(folder, name);
         Self {
@@ -66,15 +69,14 @@ impl<'a> Settings<'a> {
         }
     }
 
-    /// Starts one of its programs with these flags.
-    pub(crate) fn start(&self, binary: &Path, flags: &Flags) -> Process {
-        let mut command = Command::new(binary);
-        let flags = flags
-            .iter()
-            .map(|(name, value)| format!("--{name}={value}"));
-        let _: &mut Command = command.args(flags).current_dir(self.folder);
-        let name = binary.file_name().unwrap().to_str().unwrap();
-        (self.spawn)(&self.folder.join(format!("{name}.log")), &mut command)
+    /// One of its programs with these flags.
+    pub(crate) fn program(&self, binary: PathBuf, flags: Flags) -> Program {
+        Program::new(self.folder, binary, flags, Arc::clone(&self.spawn))
+    }
+
+    /// Where etcd keeps everything.
+    pub(super) fn store(&self) -> PathBuf {
+        self.folder.join(STORE)
     }
 
     /// Writes the file with which a client, by its certificate's file name, finds the server.
@@ -99,7 +101,7 @@ impl<'a> Settings<'a> {
     pub(super) fn etcd(&self, client_port: u16, peer_port: u16) -> Flags {
         let peer_url = url(peer_port);
         vec![
-            ("data-dir", path(self.folder, "etcd")),
+            ("data-dir", path(self.folder, STORE)),
             ("listen-client-urls", url(client_port)),
             ("advertise-client-urls", url(client_port)),
             ("listen-peer-urls", peer_url.clone()),

@@ -3,17 +3,14 @@
 use std::{
     net::{IpAddr, Ipv4Addr},
     path::Path,
-    process::Command,
+    sync::Arc,
 };
 
 use super::{
     layout::{Layout, PORT},
     processes::Processes,
 };
-use crate::{
-    api_server::{ApiServer, Certificates, Settings, built},
-    lab::Process,
-};
+use crate::api_server::{ApiServer, Certificates, Program, Settings, Spawn, built};
 
 /// The first address of services, at which pods look for the API server.
 const SERVICE: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
@@ -21,7 +18,7 @@ const SERVICE: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
 /// The processes of a control plane.
 pub(super) struct ControlPlane {
     // Ended in this order.
-    _others: [Process; 2],
+    _others: [Program; 2],
     pub(super) server: ApiServer,
 }
 
@@ -40,8 +37,9 @@ impl ControlPlane {
         }
         certificates.write(folder);
 
-        let spawn = |log: &Path, command: &mut Command| processes.spawn(log, command);
-        let settings = Settings::of_a_cluster(folder, layout.server(), PORT, &spawn);
+        let processes = processes.clone();
+        let spawn: Spawn = Arc::new(move |log, command| processes.spawn(log, command));
+        let settings = Settings::of_a_cluster(folder, layout.server(), PORT, spawn);
         for node in layout.nodes() {
             drop(settings.kubeconfig(&node.name));
         }
@@ -68,7 +66,9 @@ impl ControlPlane {
                 ("secure-port", "0".to_owned()),
             ]);
             let binaries = built(&[part]).remove(0);
-            settings.start(&binaries.join(part), &flags)
+            let mut program = settings.program(binaries.join(part), flags);
+            program.start();
+            program
         });
         Self {
             _others: others,
