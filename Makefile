@@ -1,5 +1,5 @@
 # Every target does the set-up that it needs; `make setup` alone does nothing else.
-.PHONY: help setup build images test e2e cluster cluster-down demo demo-standalone bench mutants reference lint format format-check clean install uninstall
+.PHONY: help setup build images test e2e cluster cluster-down demo demo-standalone bench soak mutants reference lint format format-check clean install uninstall
 
 CARGO := cargo
 
@@ -60,6 +60,9 @@ demo-standalone: build ## Clone and forward real packets by a file, without Kube
 
 bench: build ## Nanoseconds a packet, and packets a second beside bare programs; needs root
 	@target/release/udplb-bench
+
+soak: build ## Traffic for 10 minutes (SOAK_SECONDS) while everything changes, breaks and restarts; needs root
+	@target/release/udplb-soak
 
 mutants: setup ## Seed defects into the datapath: each must turn tests red; needs root, takes 15 minutes
 	$(CARGO) run --release --quiet --package udplb-tests --bin udplb-mutants

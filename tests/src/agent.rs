@@ -36,6 +36,7 @@ pub struct Agent {
     subcommand: &'static str,
     arguments: Vec<String>,
     process: Option<Process>,
+    binary: PathBuf,
     final_identity: bool,
     /// Files of its own in the place of the machine's.
     files: BTreeMap<&'static str, PathBuf>,
@@ -53,6 +54,7 @@ impl Agent {
             subcommand: "run",
             arguments: arguments.iter().map(ToString::to_string).collect(),
             process: None,
+            binary: binary(),
             final_identity: true,
             files: BTreeMap::new(),
         }
@@ -80,6 +82,11 @@ impl Agent {
         agent.run();
         agent.settle();
         agent
+    }
+
+    /// Another build, from its next start on and in every command.
+    pub fn use_binary(&mut self, path: &Path) {
+        path.clone_into(&mut self.binary);
     }
 
     /// Whom it asks for host names: from its next start on, and in every command, it has a resolv.conf of its
@@ -157,7 +164,7 @@ impl Agent {
 
     /// Returns when its metrics are as wanted. One scrape that is not answered in time is asked again: a scrape waits
     /// for a change in progress, which waits for every CPU, and those of the machine may have other work.
-    fn until(&self, what: &str, wanted: impl Fn(&Metrics) -> bool) {
+    pub fn until(&self, what: &str, wanted: impl Fn(&Metrics) -> bool) {
         wait::until(PATIENCE, what, || {
             let metrics = match scrape::try_scrape(&self.host, ADDRESS) {
                 Ok(metrics) => metrics,
@@ -197,6 +204,12 @@ impl Agent {
     /// Scrapes it.
     pub fn metrics(&self) -> Metrics {
         scrape::scrape(&self.host, ADDRESS)
+    }
+
+    /// Sends its process a signal that it survives.
+    pub fn signal(&self, signal: Signal) {
+        let process = self.process.as_ref().expect("the agent does not run");
+        process.signal(signal);
     }
 
     /// Ends it by a signal and returns how it ended.
@@ -282,7 +295,7 @@ impl Agent {
 
     /// A subcommand on the same pins, not started yet.
     pub fn command(&self, subcommand: &str) -> Command {
-        let mut command = self.host.command(binary());
+        let mut command = self.host.command(&self.binary);
         for (place, own) in &self.files {
             sys::bind_file(&mut command, own, Path::new(place));
         }

@@ -13,6 +13,7 @@
 //! | that a defect of the datapath is noticed | [`mutants`] |
 //! | what the program says about single frames, and how large it is | [`test_run`] |
 //! | what the datapath must do with any frame | [`reference`] |
+//! | that nothing is lost while everything changes | [`soak`] |
 //! | counters | [`scrape`] |
 //! | that a case gives exactly these frames and counters | [`rows`] |
 //! | host names that change, vanish and fail | [`name_server::NameServer`] |
@@ -44,6 +45,7 @@ pub mod reference;
 pub mod relay;
 pub mod rows;
 pub mod scrape;
+pub mod soak;
 mod sys;
 pub mod test_run;
 pub mod tracer;

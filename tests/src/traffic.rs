@@ -12,6 +12,6 @@ pub use flood::{Flooded, WINDOW, flood};
 pub use frames::{send, send_pending, send_segmented, take_merged};
 pub use numbers::Numbers;
 pub use one::use_it;
-pub use receiver::{Progress, Receiver};
+pub use receiver::{Progress, Receiver, Sink};
 pub use record::Report;
-pub use stream::{Flow, Pace, Sent, Stream};
+pub use stream::{Course, Flow, Pace, Sent, Stream};

@@ -39,6 +39,11 @@ pub fn readable(descriptor: &impl AsFd, deadline: Deadline) -> bool {
 
 /// Waits until one of several descriptors is readable; false when the deadline passes first.
 pub fn any_readable(descriptors: &[BorrowedFd<'_>], deadline: Deadline) -> bool {
+    !which_readable(descriptors, deadline).is_empty()
+}
+
+/// Waits until one of several descriptors is readable, and says which are; none when the deadline passes first.
+pub fn which_readable(descriptors: &[BorrowedFd<'_>], deadline: Deadline) -> Vec<usize> {
     let mut polled: Vec<PollFd<'_>> = descriptors
         .iter()
         .map(|descriptor| PollFd::new(*descriptor, PollFlags::POLLIN))
@@ -50,9 +55,16 @@ pub fn any_readable(descriptors: &[BorrowedFd<'_>], deadline: Deadline) -> bool 
             &mut polled,
             PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX),
         ) {
-            Ok(0) if deadline.passed() => return false,
+            Ok(0) if deadline.passed() => return Vec::new(),
             Ok(0) | Err(Errno::EINTR) => {}
-            Ok(_) => return true,
+            Ok(_) => {
+                let readable = |one: &PollFd<'_>| one.any().unwrap_or(true);
+                let polled = polled.iter().enumerate();
+                return polled
+                    .filter(|(_, one)| readable(one))
+                    .map(|(index, _)| index)
+                    .collect();
+            }
             Err(error) => panic!("poll: {error}"),
         }
     }

@@ -169,15 +169,13 @@ pub(crate) fn ip_batch(options: &[&str], batch: &str) {
         .stderr(Stdio::piped())
         .spawn()
         .expect("cannot run ip (package iproute2)");
-    ip.stdin
-        .take()
-        .unwrap()
-        .write_all(batch.as_bytes())
-        .unwrap();
+    // An `ip` that ends at a wrong command takes no more of them; what it says about that comes first.
+    let written = ip.stdin.take().unwrap().write_all(batch.as_bytes());
     let output = ip.wait_with_output().unwrap();
     assert!(
         output.status.success(),
         "ip {options:?}: {}\n{batch}",
         String::from_utf8_lossy(&output.stderr)
     );
+    written.unwrap();
 }

@@ -16,7 +16,7 @@ use super::{Report, Sent, record::Record};
 use crate::{
     lab::Host,
     sys,
-    wait::{Deadline, any_readable},
+    wait::{Deadline, which_readable},
 };
 
 /// Room for what comes while the thread does not run.
@@ -39,17 +39,36 @@ impl Progress {
     }
 }
 
-/// Ordinary UDP sockets, read by a thread. Several sockets count as one receiver: a datagram must come to one
-/// of them, once.
-pub struct Receiver {
+/// What a receiver does with the datagrams that come.
+pub trait Sink: Send + 'static {
+    /// Takes the data of one in; `place` is the number of the socket that it came to. True if it is new: a stream
+    /// that waits for the receiver may go on.
+    fn take(&mut self, data: &[u8], source: SocketAddr, place: u8) -> bool;
+}
+
+/// Ordinary UDP sockets, read by a thread. Several sockets count as one receiver; with a [`Record`], a datagram must
+/// come to one of them, once.
+pub struct Receiver<S: Sink = Record> {
     progress: Progress,
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Record>>,
+    thread: Option<JoinHandle<S>>,
 }
 
 impl Receiver {
     /// Binds a socket on each host at each address and starts to read.
     pub fn start(places: &[(&Host, &str)]) -> Self {
+        Self::start_into(places, Record::default())
+    }
+
+    /// Waits for what was sent, as long as it keeps coming, and compares.
+    pub fn finish(self, sent: &Sent) -> Report {
+        self.end(sent).report(sent)
+    }
+}
+
+impl<S: Sink> Receiver<S> {
+    /// Binds a socket on each host at each address and starts to read into a sink.
+    pub fn start_into(places: &[(&Host, &str)], mut sink: S) -> Self {
         let bind = |(host, address): &(&Host, &str)| {
             let socket = host.enter(|| UdpSocket::bind(address));
             let socket = socket
@@ -62,7 +81,10 @@ impl Receiver {
         let (progress, stop) = (Progress::default(), Arc::new(AtomicBool::new(false)));
         let thread = std::thread::spawn({
             let (progress, stop) = (progress.clone(), Arc::clone(&stop));
-            move || read(&sockets, &progress, &stop)
+            move || {
+                read(&sockets, &mut sink, &progress, &stop);
+                sink
+            }
         });
         Self {
             progress,
@@ -76,8 +98,8 @@ impl Receiver {
         self.progress.clone()
     }
 
-    /// Waits for what was sent, as long as it keeps coming, and compares.
-    pub fn finish(mut self, sent: &Sent) -> Report {
+    /// Waits for what was sent, as long as it keeps coming.
+    pub fn end(mut self, sent: &Sent) -> S {
         let (mut last, mut deadline) = (self.progress.get(), Deadline::after(PATIENCE));
         while last < sent.total() && !deadline.passed() {
             std::thread::sleep(Duration::from_millis(1));
@@ -87,11 +109,11 @@ impl Receiver {
             }
         }
         self.stop.store(true, Ordering::Relaxed);
-        self.thread.take().unwrap().join().unwrap().report(sent)
+        self.thread.take().unwrap().join().unwrap()
     }
 }
 
-impl Drop for Receiver {
+impl<S: Sink> Drop for Receiver<S> {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         drop(self.thread.take().map(JoinHandle::join));
@@ -99,21 +121,19 @@ impl Drop for Receiver {
 }
 
 /// Reads until told to stop, and then what is still queued.
-fn read(sockets: &[UdpSocket], progress: &Progress, stop: &AtomicBool) -> Record {
+fn read(sockets: &[UdpSocket], sink: &mut impl Sink, progress: &Progress, stop: &AtomicBool) {
     let descriptors: Vec<BorrowedFd<'_>> = sockets.iter().map(AsFd::as_fd).collect();
-    let mut record = Record::default();
     loop {
         let last = stop.load(Ordering::Relaxed);
-        let _: bool = any_readable(&descriptors, Deadline::after(TICK));
-        for (place, socket) in (0..).zip(sockets) {
-            while let Some((data, source)) = next(socket) {
-                if record.add(&data, source, place) {
+        for place in which_readable(&descriptors, Deadline::after(TICK)) {
+            while let Some((data, source)) = next(&sockets[place]) {
+                if sink.take(&data, source, u8::try_from(place).unwrap()) {
                     let _: u64 = progress.0.fetch_add(1, Ordering::Relaxed);
                 }
             }
         }
         if last {
-            return record;
+            return;
         }
     }
 }

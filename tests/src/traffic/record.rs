@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
 };
 
-use super::Sent;
+use super::{Sent, Sink};
 
 const MAGIC: [u8; 4] = *b"seq\n";
 const HEADER: usize = 16;
@@ -60,9 +60,8 @@ struct Arrivals {
     sources: BTreeSet<SocketAddr>,
 }
 
-impl Record {
-    /// Takes a datagram in; `place` is the socket that it came to. True if it is new.
-    pub fn add(&mut self, data: &[u8], source: SocketAddr, place: u8) -> bool {
+impl Sink for Record {
+    fn take(&mut self, data: &[u8], source: SocketAddr, place: u8) -> bool {
         let Some((flow, number)) = decode(data) else {
             self.strange += 1;
             return false;
@@ -72,7 +71,9 @@ impl Record {
             .or_default()
             .add(number, source, place)
     }
+}
 
+impl Record {
     /// Compares with what was sent.
     pub fn report(&self, sent: &Sent) -> Report {
         let mut report = Report {
@@ -223,7 +224,7 @@ mod tests {
         let source = "10.0.0.1:1".parse().unwrap();
         let mut record = Record::default();
         for number in numbers {
-            let _: bool = record.add(&encode(0, *number), source, 0);
+            let _: bool = record.take(&encode(0, *number), source, 0);
         }
         record.report(&Sent {
             flows: vec![(source, sent)],

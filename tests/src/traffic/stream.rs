@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{Progress, record};
-use crate::lab::Host;
+use crate::{lab::Host, sys};
 
 /// One flow: where its socket is bound, and where it sends to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,16 @@ impl Flow {
             count
         ]
     }
+}
+
+/// Where a stream runs, and what its flows are called.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Course {
+    /// Number of the first flow; those of streams that share sockets differ.
+    pub first: u32,
+    /// The CPU that it stays on. A packet on a veth pair is received by the CPU that sends it, and between the queues
+    /// of two CPUs there is no order.
+    pub cpu: Option<usize>,
 }
 
 /// How fast a stream goes.
@@ -75,12 +85,17 @@ pub struct Stream {
 impl Stream {
     /// Starts to send, and goes on until stopped.
     pub fn start(host: &Host, flows: &[Flow], pace: Pace) -> Self {
-        Self::launch(host, flows, pace, u64::MAX)
+        Self::launch(host, flows, pace, u64::MAX, Course::default())
+    }
+
+    /// The same with numbers and a CPU of its own.
+    pub fn start_on(host: &Host, flows: &[Flow], pace: Pace, course: Course) -> Self {
+        Self::launch(host, flows, pace, u64::MAX, course)
     }
 
     /// Sends so many datagrams in all.
     pub fn send(host: &Host, flows: &[Flow], pace: Pace, count: u64) -> Sent {
-        Self::launch(host, flows, pace, count).join()
+        Self::launch(host, flows, pace, count, Course::default()).join()
     }
 
     /// Stops and says what was sent.
@@ -102,7 +117,7 @@ impl Stream {
         });
     }
 
-    fn launch(host: &Host, flows: &[Flow], pace: Pace, limit: u64) -> Self {
+    fn launch(host: &Host, flows: &[Flow], pace: Pace, limit: u64, course: Course) -> Self {
         let bind = |flow: &Flow| {
             let socket = host.enter(|| UdpSocket::bind(flow.source));
             let socket = socket.unwrap_or_else(|error| {
@@ -117,7 +132,13 @@ impl Stream {
         );
         let thread = std::thread::spawn({
             let (stop, count) = (Arc::clone(&stop), Arc::clone(&count));
-            move || run(&sockets, &mut Brake::new(pace), &stop, &count, limit)
+            move || {
+                if let Some(cpu) = course.cpu {
+                    sys::stay_on_cpu(cpu).unwrap();
+                }
+                let limits = Limits { stop, count, limit };
+                run(&sockets, course.first, &mut Brake::new(pace), &limits)
+            }
         });
         Self {
             stop,
@@ -138,18 +159,26 @@ impl Drop for Stream {
     }
 }
 
+/// What a stream is told from outside, and tells.
+struct Limits {
+    stop: Arc<AtomicBool>,
+    count: Arc<AtomicU64>,
+    /// Datagrams in all.
+    limit: u64,
+}
+
 fn run(
     sockets: &[(UdpSocket, SocketAddr)],
+    first: u32,
     brake: &mut Brake,
-    stop: &AtomicBool,
-    count: &AtomicU64,
-    limit: u64,
+    limits: &Limits,
 ) -> Sent {
+    let Limits { stop, count, limit } = limits;
     let mut numbers = vec![0_u64; sockets.len()];
     let mut total = 0;
     'all: loop {
-        for ((flow, number), (socket, destination)) in (0..).zip(&mut numbers).zip(sockets) {
-            if total == limit || stop.load(Ordering::Relaxed) {
+        for ((flow, number), (socket, destination)) in (first..).zip(&mut numbers).zip(sockets) {
+            if total == *limit || stop.load(Ordering::Relaxed) {
                 break 'all;
             }
             brake.hold(total, stop);
