@@ -1,3 +1,4 @@
+mod exhaustive;
 mod generate;
 mod kernel;
 mod laws;

@@ -31,11 +31,11 @@ fn small_tables(_: u32, upstreams: &[Weighted]) -> Vec<u8> {
     weights.cycle().take(13).collect()
 }
 
-fn cache() -> Cache {
+pub(super) fn cache() -> Cache {
     Cache::new(small_tables)
 }
 
-fn roomy() -> Capacity {
+pub(super) fn roomy() -> Capacity {
     Capacity::new(64, 1 << 12)
 }
 
@@ -279,7 +279,7 @@ proptest! {
 }
 
 /// Ops, one a line.
-fn list(ops: &[Op]) -> String {
+pub(super) fn list(ops: &[Op]) -> String {
     let lines: Vec<_> = ops.iter().map(|op| format!("{op:?}")).collect();
     lines.join("\n")
 }
