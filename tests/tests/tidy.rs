@@ -150,3 +150,58 @@ fn files_are_short_and_named_after_their_module() {
     }
     assert_none("files", found);
 }
+
+/// Guarantees that ARCHITECTURE.md promises.
+const GUARANTEES: usize = 8;
+
+/// Whether a file has a test of that name. A test's attributes stand in the lines before it.
+fn has_test(text: &str, name: &str) -> bool {
+    let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
+    let start = format!("fn {name}(");
+    let is_test = |place: usize| {
+        let attributes = lines[..place].iter().rev().take(4);
+        let mut attributes = attributes.take_while(|line| !line.is_empty() && **line != "}");
+        attributes.any(|line| line.starts_with("#[test]") || line.starts_with("#[tokio::test"))
+    };
+    let mut places = (0..lines.len()).filter(|place| {
+        let line = lines[*place].trim_start_matches("async ");
+        line.starts_with(&start)
+    });
+    places.any(is_test)
+}
+
+/// Files of the table of guarantees stand before the names of their tests; both are there.
+#[test]
+fn each_guarantee_names_tests_that_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let text = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let (_, section) = text.split_once("\n## What never happens\n").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let is_row = |line: &&str| line.starts_with("| ") && line.as_bytes()[2].is_ascii_digit();
+    let mut missing = Vec::new();
+    let mut rows = 0;
+    for row in section.lines().filter(is_row) {
+        rows += 1;
+        let number = row.split('|').nth(1).unwrap().trim();
+        let cell = row.split('|').nth(3).unwrap();
+        let (mut file, mut tests) = (None, 0);
+        for word in cell.split('`').skip(1).step_by(2) {
+            if Path::new(word).extension().is_some_and(|end| end == "rs") {
+                file = fs::read_to_string(root.join(word)).ok();
+                if file.is_none() {
+                    missing.push(format!("{number}: {word}"));
+                }
+            } else if word.starts_with(char::is_lowercase) {
+                tests += 1;
+                if !file.as_ref().is_some_and(|text| has_test(text, word)) {
+                    missing.push(format!("{number}: {word}"));
+                }
+            }
+        }
+        if tests == 0 {
+            missing.push(format!("{number}: names no test"));
+        }
+    }
+    assert_eq!(rows, GUARANTEES);
+    assert_none("named in ARCHITECTURE.md and not there", missing);
+}
