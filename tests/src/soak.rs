@@ -45,14 +45,16 @@ pub struct Options {
     pub time: Duration,
     /// Equal seeds give equal events.
     pub seed: u64,
+    /// How many changes in a row it begins with, before anything else happens.
+    pub in_a_row: u64,
     /// Binaries of the agent; which one runs changes with restarts. At least one.
     pub builds: Vec<PathBuf>,
 }
 
 impl Options {
-    /// What `SOAK_SECONDS`, `SOAK_SEED` and `SOAK_AGENTS` (paths, with colons between) say; otherwise this time, a new
-    /// seed, and the agent that was built last.
-    pub fn from_environment(time: Duration) -> Self {
+    /// What `SOAK_SECONDS`, `SOAK_CHANGES`, `SOAK_SEED` and `SOAK_AGENTS` (paths, with colons between) say; otherwise
+    /// this time and number of changes in a row, a new seed, and the agent that was built last.
+    pub fn from_environment(time: Duration, in_a_row: u64) -> Self {
         let number = |name: &str| -> Option<u64> {
             let text = std::env::var(name).ok()?;
             let number = text.parse();
@@ -62,6 +64,7 @@ impl Options {
         let builds = std::env::var_os("SOAK_AGENTS");
         Self {
             time: number("SOAK_SECONDS").map_or(time, Duration::from_secs),
+            in_a_row: number("SOAK_CHANGES").unwrap_or(in_a_row),
             seed: number("SOAK_SEED").unwrap_or_else(|| now().unwrap().as_secs()),
             builds: builds.map_or_else(
                 || vec![agent::binary()],
@@ -91,7 +94,7 @@ pub fn soak(options: &Options) -> Report {
 
 fn rounds(options: &Options, report: &mut Report) {
     let start = Instant::now();
-    let mut planner = Planner::new(options.seed, options.builds.len());
+    let mut planner = Planner::new(options.seed, options.builds.len(), options.in_a_row);
     let mut scene = Scene::new(planner.version(), options.builds.clone());
     while start.elapsed() < options.time {
         let version = planner.version().clone();
@@ -110,9 +113,9 @@ fn rounds(options: &Options, report: &mut Report) {
     }
 }
 
-/// `make soak`: ten minutes, unless the environment says otherwise.
+/// `make soak`: ten minutes that begin with a thousand changes in a row, unless the environment says otherwise.
 pub fn run() -> ExitCode {
-    let report = soak(&Options::from_environment(Duration::from_mins(10)));
+    let report = soak(&Options::from_environment(Duration::from_mins(10), 1000));
     let verdict = if report.is_clean() {
         "passed"
     } else {

@@ -121,9 +121,14 @@ impl fmt::Debug for Place {
     }
 }
 
-/// An address of a site, as text.
+/// The net of an address that no link of the node has: a route leads there, by one of two links.
+const ROUTED: usize = 7;
+
+/// An address of a site, as text. The last one of the first site is behind a route.
 pub(super) fn upstream_address(site: Site, address: usize, family: Family) -> String {
-    let (net, host) = (site as usize + 2, address + 2);
+    let is_routed = site == Site::One && address == ADDRESSES - 1;
+    let net = if is_routed { ROUTED } else { site as usize + 2 };
+    let host = address + 2;
     match family {
         Family::V4 => format!("10.0.{net}.{host}"),
         Family::V6 => format!("2001:db8:{net}::{host}"),

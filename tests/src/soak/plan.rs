@@ -54,6 +54,8 @@ pub(super) enum Touch {
     Probe,
     /// Another MTU of the link, large enough for the traffic.
     Mtu,
+    /// The way to an upstream moves to another link that stands.
+    Route,
 }
 
 /// Something that goes on beside the events of a round.
@@ -80,20 +82,27 @@ pub(super) struct Round {
 /// Events of a round.
 const EVENTS: usize = 8;
 
+/// Changes of a round that has nothing else.
+const IN_A_ROW: u64 = 50;
+
 /// Makes rounds.
 pub(super) struct Planner {
     random: Numbers,
     versions: Versions,
     /// Builds of the agent to choose from.
     builds: usize,
+    /// Changes without anything else that are still to come.
+    in_a_row: u64,
 }
 
 impl Planner {
-    pub(super) fn new(seed: u64, builds: usize) -> Self {
+    /// Begins with so many changes in a row.
+    pub(super) fn new(seed: u64, builds: usize, in_a_row: u64) -> Self {
         Self {
             random: Numbers::new(seed),
             versions: Versions::new(),
             builds,
+            in_a_row,
         }
     }
 
@@ -103,6 +112,9 @@ impl Planner {
     }
 
     pub(super) fn round(&mut self) -> Round {
+        if self.in_a_row > 0 {
+            return self.changes();
+        }
         let random = &mut self.random;
         let mut beside = Vec::new();
         beside.extend(match random.below(4) {
@@ -118,9 +130,19 @@ impl Planner {
         Round { beside, events }
     }
 
+    fn changes(&mut self) -> Round {
+        let count = self.in_a_row.min(IN_A_ROW);
+        self.in_a_row -= count;
+        let mut change = || Event::Change(vec![self.versions.next(&mut self.random)]);
+        Round {
+            beside: Vec::new(),
+            events: (0..count).map(|_| (change(), 1)).collect(),
+        }
+    }
+
     fn event(&mut self) -> Event {
-        match self.random.below(20) {
-            0..=9 => {
+        match self.random.below(40) {
+            0..=22 => {
                 // Most changes come one at a time, and some before the last is in force.
                 let count = 1 + self.random.below(8).saturating_sub(4);
                 Event::Change(
@@ -129,21 +151,23 @@ impl Planner {
                         .collect(),
                 )
             }
-            10..=12 => Event::Restart {
+            23..=27 => Event::Restart {
                 end: self.one_of(&[End::Stop, End::Kill]),
                 build: self.random.below(self.builds),
                 meanwhile: (self.random.below(2) == 0)
                     .then(|| self.versions.next(&mut self.random)),
             },
-            13..=14 => Event::Cut {
+            28..=30 => Event::Cut {
                 version: self.versions.next(&mut self.random),
                 after: self.random.next() % 8000,
             },
-            15 => {
+            31..=32 => {
                 Event::Damage(self.one_of(&[Damage::Nonsense, Damage::UnknownAction, Damage::Gone]))
             }
-            16 => Event::Overrun,
-            17..=18 => Event::Touch(self.one_of(&[Touch::Stale, Touch::Probe, Touch::Mtu])),
+            33 => Event::Overrun,
+            34..=37 => {
+                Event::Touch(self.one_of(&[Touch::Stale, Touch::Probe, Touch::Mtu, Touch::Route]))
+            }
             _ => Event::Look(self.one_of(&["status", "check", "explain"])),
         }
     }
@@ -207,7 +231,7 @@ mod tests {
     use super::*;
 
     fn words(seed: u64) -> Vec<String> {
-        let mut planner = Planner::new(seed, 1);
+        let mut planner = Planner::new(seed, 1, 60);
         let rounds: Vec<Round> = (0..20).map(|_| planner.round()).collect();
         rounds
             .iter()
@@ -218,6 +242,8 @@ mod tests {
     #[test]
     fn a_seed_tells_everything_that_happens() {
         assert_eq!(words(1), words(1));
+        let is_change = |event: &String| event.starts_with("change");
+        assert!(words(1).iter().take(60).all(is_change));
         assert_ne!(words(1), words(2));
     }
 }

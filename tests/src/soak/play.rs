@@ -9,7 +9,7 @@ use super::{
     place::{ADDRESSES, Family, Site, upstream_address},
     plan::{Damage, End, Event, Round, Touch},
     report::Tally,
-    scene::{Running, Scene},
+    scene::{Running, Scene, route_by},
     timeline::Timeline,
     version::Version,
 };
@@ -198,12 +198,17 @@ impl Stage<'_> {
                 } else {
                     "probe"
                 };
-                let upstreams = (0..ADDRESSES).flat_map(|address| {
+                let on_link = 0..ADDRESSES - 1;
+                let upstreams = on_link.flat_map(|address| {
                     Family::ALL.map(|family| upstream_address(Site::One, address, family))
                 });
                 let batch = upstreams
                     .map(|address| format!("neighbour change {address} dev eth1 nud {state}\n"));
                 node.ip_batch(&batch.collect::<String>());
+            }
+            Touch::Route => {
+                let net = if turn.is_multiple_of(2) { 2 } else { 5 };
+                node.ip_batch(&route_by(net));
             }
             Touch::Mtu => drop(node.ip(&format!("link set eth1 mtu {}", 1400 + turn % 100))),
         }

@@ -1,6 +1,6 @@
 //! The lab of a soak: the node, its agent, and the traffic of each lane. IO.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use super::{
     WINDOW,
@@ -17,6 +17,10 @@ use crate::{
     lab::Lab,
     traffic::{Course, Pace, Receiver, Stream},
 };
+
+/// How long nothing may arrive before a window is given up. The judge counts on the window: a reader that has to wait
+/// for a processor is no loss.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(20);
 
 /// What stays from round to round.
 pub(super) struct Scene {
@@ -62,10 +66,13 @@ impl Scene {
 /// A sender, the node, two collectors that stand and one whose link does not, each on a link of its own.
 ///
 /// ```text
-/// sender eth0 ── eth0 node eth1 ── eth0 collector1     10.0.2.2, .3, .4
+/// sender eth0 ── eth0 node eth1 ── eth0 collector1     10.0.2.2, .3, 10.0.7.4
 ///                          eth2 ── eth0 collector2     10.0.3.2, .3, .4
 ///                          eth3 ── eth0 collector3     10.0.4.2, .3, .4
+///                          eth4 ── eth1 collector1     10.0.5.2
 /// ```
+///
+/// `10.0.7.4` is the last address of the first collector: it has it by whichever of its links the route there leads to.
 fn lab() -> Lab {
     let lab = Lab::new(
         "soak",
@@ -74,6 +81,7 @@ fn lab() -> Lab {
         node   eth1 10.0.2.1/24 2001:db8:2::1/64 -- collector1 eth0
         node   eth2 10.0.3.1/24 2001:db8:3::1/64 -- collector2 eth0
         node   eth3 10.0.4.1/24 2001:db8:4::1/64 -- collector3 eth0
+        node   eth4 10.0.5.1/24 2001:db8:5::1/64 -- collector1 eth1 10.0.5.2/24 2001:db8:5::2/64
         sender:     route add default via 10.0.1.1
         sender:     route add default via 2001:db8:1::1
         node:       route add default via 10.0.1.2
@@ -93,7 +101,21 @@ fn lab() -> Lab {
     for site in Site::ALL {
         lab.host(site.host()).ip_batch(&addresses(site));
     }
+    lab.host("node").ip_batch(&route_by(2));
     lab
+}
+
+/// Commands that lead to the routed address by a gateway in this net.
+pub(super) fn route_by(net: usize) -> String {
+    let routes = Family::ALL.map(|family| {
+        let address = upstream_address(Site::One, ADDRESSES - 1, family);
+        let gateway = match family {
+            Family::V4 => format!("10.0.{net}.2"),
+            Family::V6 => format!("2001:db8:{net}::2"),
+        };
+        format!("route replace {address} via {gateway}\n")
+    });
+    routes.concat()
 }
 
 /// Commands that give a site's host its addresses and a way back.
@@ -135,6 +157,7 @@ impl Running {
         let course = Course {
             first,
             cpu: Some(lane.index % cpus),
+            lost_after: [GIVEN_UP_AFTER; 2],
         };
         let stream = Stream::start_on(lab.host("sender"), &flows, pace, course);
         Self {

@@ -297,7 +297,7 @@ impl Version {
     }
 }
 
-/// A forward that names every upstream that stands, so that each is reachable before a version sends there.
+/// A forward that names every upstream that stands, and the other gateway, so that each is reachable before a version sends there.
 fn warm() -> String {
     let standing = Site::ALL.into_iter().filter(|site| site.stands());
     let upstreams: Vec<String> = standing
@@ -305,6 +305,7 @@ fn warm() -> String {
         .flat_map(|(site, address)| {
             Family::ALL.map(|family| upstream_address(site, address, family))
         })
+        .chain(["10.0.5.2", "2001:db8:5::2"].map(str::to_owned))
         .map(|address| format!("{{address: '{address}'}}"))
         .collect();
     format!(

@@ -28,6 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How often the thread looks whether it shall end.
 const TICK: Duration = Duration::from_millis(20);
 
+/// Datagrams that are read from one socket before it is the others' turn.
+const TURN: usize = 64;
+
 /// How many different datagrams have come so far.
 #[derive(Clone, Debug, Default)]
 pub struct Progress(Arc<AtomicU64>);
@@ -120,13 +123,18 @@ impl<S: Sink> Drop for Receiver<S> {
     }
 }
 
-/// Reads until told to stop, and then what is still queued.
+/// Reads until told to stop, and then what is still queued: nobody sends any more by then.
 fn read(sockets: &[UdpSocket], sink: &mut impl Sink, progress: &Progress, stop: &AtomicBool) {
     let descriptors: Vec<BorrowedFd<'_>> = sockets.iter().map(AsFd::as_fd).collect();
     loop {
-        let last = stop.load(Ordering::Relaxed);
-        for place in which_readable(&descriptors, Deadline::after(TICK)) {
-            while let Some((data, source)) = next(&sockets[place]) {
+        let stopped = stop.load(Ordering::Relaxed);
+        let tick = if stopped { Duration::ZERO } else { TICK };
+        let readable = which_readable(&descriptors, Deadline::after(tick));
+        let last = stopped && readable.is_empty();
+        for place in readable {
+            // One that fills as fast as it is read must not keep the others from being read.
+            let turn = std::iter::from_fn(|| next(&sockets[place])).take(TURN);
+            for (data, source) in turn {
                 if sink.take(&data, source, u8::try_from(place).unwrap()) {
                     let _: u64 = progress.0.fetch_add(1, Ordering::Relaxed);
                 }

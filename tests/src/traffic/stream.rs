@@ -38,13 +38,26 @@ impl Flow {
 }
 
 /// Where a stream runs, and what its flows are called.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Course {
     /// Number of the first flow; those of streams that share sockets differ.
     pub first: u32,
     /// The CPU that it stays on. A packet on a veth pair is received by the CPU that sends it, and between the queues
     /// of two CPUs there is no order.
     pub cpu: Option<usize>,
+    /// How long a window may stand still before its datagrams are given up: at first, and at the least. Each time it
+    /// halves, or a stream of which nothing arrives would take forever.
+    pub lost_after: [Duration; 2],
+}
+
+impl Default for Course {
+    fn default() -> Self {
+        Self {
+            first: 0,
+            cpu: None,
+            lost_after: [Duration::from_millis(500), Duration::from_millis(1)],
+        }
+    }
 }
 
 /// How fast a stream goes.
@@ -56,10 +69,6 @@ pub enum Pace {
     /// on the way never overflow then, so that every loss is a loss by the product.
     Window(u64, Vec<Progress>),
 }
-
-/// How long a window may stand still before its datagrams are given up: at first, and at the least. Each time it
-/// halves, or a stream of which nothing arrives would take forever.
-const LOST_AFTER: [Duration; 2] = [Duration::from_millis(500), Duration::from_millis(1)];
 
 /// What a stream sent: the source of each flow and its datagrams.
 #[derive(Clone, Debug)]
@@ -137,7 +146,8 @@ impl Stream {
                     sys::stay_on_cpu(cpu).unwrap();
                 }
                 let limits = Limits { stop, count, limit };
-                run(&sockets, course.first, &mut Brake::new(pace), &limits)
+                let mut brake = Brake::new(pace, course.lost_after);
+                run(&sockets, course.first, &mut brake, &limits)
             }
         });
         Self {
@@ -217,15 +227,18 @@ struct Brake {
     /// Datagrams that will not come any more, so that a loss does not stop the stream.
     given_up: u64,
     lost_after: Duration,
+    /// The least of it.
+    at_least: Duration,
 }
 
 impl Brake {
-    fn new(pace: Pace) -> Self {
+    fn new(pace: Pace, [lost_after, at_least]: [Duration; 2]) -> Self {
         Self {
             pace,
             start: Instant::now(),
             given_up: 0,
-            lost_after: LOST_AFTER[0],
+            lost_after,
+            at_least,
         }
     }
 
@@ -252,7 +265,7 @@ impl Brake {
                         (last, since) = (now, Instant::now());
                     } else if since.elapsed() > self.lost_after {
                         self.given_up = sent.saturating_sub(now);
-                        self.lost_after = (self.lost_after / 2).max(LOST_AFTER[1]);
+                        self.lost_after = (self.lost_after / 2).max(self.at_least);
                     }
                 }
             }
