@@ -32,6 +32,8 @@ use crate::{
 const BATCH: usize = 4_096;
 /// The longest time that a write may take.
 const WRITE: Duration = Duration::from_secs(10);
+/// The time between two counts of what is stored, for the metrics.
+const COUNT: Duration = Duration::from_secs(5);
 /// How long writes may take to end before the process does.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -81,6 +83,7 @@ impl Controller {
         let mut term: Option<Term> = None;
         let mut ready = Some(ready);
         let mut batch = Vec::with_capacity(BATCH);
+        let mut count = tokio::time::interval(COUNT);
         loop {
             self.plan();
             if self.state.world.missing().is_empty() {
@@ -94,8 +97,8 @@ impl Controller {
             let next = self.state.next(Instant::now());
             let end = self.leadership.until();
             tokio::select! {
-                count = changes.recv_many(&mut batch, BATCH) => {
-                    if count == 0 {
+                received = changes.recv_many(&mut batch, BATCH) => {
+                    if received == 0 {
                         break;
                     }
                     batch.drain(..).for_each(|change| self.state.take(change));
@@ -103,6 +106,7 @@ impl Controller {
                 Some(ended) = writes.join_next() => self.ended(ended),
                 change = answers(&mut term) => self.state.take(change),
                 () = self.leadership.changed() => {}
+                _ = count.tick() => self.metrics.observe(&self.state.world),
                 () = until(next) => {}
                 () = until(end) => {}
                 () = stop.cancelled() => break,

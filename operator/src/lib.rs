@@ -16,6 +16,7 @@
 )]
 
 pub mod apply;
+pub mod cleanup;
 pub mod config;
 pub mod controller;
 pub mod definitions;
@@ -30,6 +31,7 @@ pub mod resolved;
 pub mod run;
 pub mod state;
 pub mod status;
+pub mod verify;
 pub mod watch;
 pub mod world;
 

@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use udplb_operator::{definitions, run::Run};
+use udplb_operator::{cleanup::Cleanup, definitions, run::Run, verify::Verify};
 
 /// Turns UdpForward resources into what the agent on each node runs.
 #[derive(Parser)]
@@ -27,6 +27,8 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Run(Box<Run>),
+    Verify(Verify),
+    Cleanup(Cleanup),
     /// Prints the custom resource definitions as YAML.
     ///
     /// To install them: udplb-operator crd | kubectl apply --server-side -f -
@@ -50,6 +52,8 @@ fn main() -> ExitCode {
 fn execute(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Run(run) => run.execute(),
+        Command::Verify(verify) => verify.execute(),
+        Command::Cleanup(cleanup) => cleanup.execute(),
         Command::Crd { output_dir: None } => {
             let yaml: Vec<String> = definitions::manifests()?
                 .into_iter()

@@ -1,17 +1,22 @@
 //! What the operator tells about itself. Pure but for the counters.
 
+use std::collections::BTreeMap;
+
 use prometheus::{
     Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    exponential_buckets,
+    core::Collector, exponential_buckets,
 };
+use udplb_api::condition::{ConditionType, Reason};
 
-use crate::{op::Op, state::State};
+use crate::{op::Op, state::State, world::World};
 
 /// The operator's metrics. Labels are closed sets: no name of an object is one.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     leader: IntGauge,
     forwards: IntGaugeVec,
+    not_ready: IntGaugeVec,
+    agents: IntGaugeVec,
     nodes: IntGauge,
     revision: IntGauge,
     writes: IntCounterVec,
@@ -39,6 +44,20 @@ impl Metrics {
                 ),
                 &["accepted"],
             )?,
+            not_ready: IntGaugeVec::new(
+                Opts::new(
+                    "udplb_operator_forwards_not_ready",
+                    "UdpForwards whose condition Ready is not True, by its reason.",
+                ),
+                &["reason"],
+            )?,
+            agents: IntGaugeVec::new(
+                Opts::new(
+                    "udplb_operator_agents",
+                    "Nodes with an agent's pod, by whether it is ready.",
+                ),
+                &["ready"],
+            )?,
             nodes: gauge("udplb_operator_nodes", "Nodes that are known.")?,
             revision: gauge(
                 "udplb_operator_revision",
@@ -64,6 +83,8 @@ impl Metrics {
         };
         registry.register(Box::new(metrics.leader.clone()))?;
         registry.register(Box::new(metrics.forwards.clone()))?;
+        registry.register(Box::new(metrics.not_ready.clone()))?;
+        registry.register(Box::new(metrics.agents.clone()))?;
         registry.register(Box::new(metrics.nodes.clone()))?;
         registry.register(Box::new(metrics.revision.clone()))?;
         registry.register(Box::new(metrics.writes.clone()))?;
@@ -80,13 +101,49 @@ impl Metrics {
     /// A plan was made.
     pub fn planned(&self, state: &State, seconds: f64) {
         self.planning.observe(seconds);
-        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         let accepted = |label: &str, number: usize| {
             self.forwards.with_label_values(&[label]).set(count(number));
         };
         accepted("true", state.plan.accepted.len());
         accepted("false", state.plan.rejected.len());
         self.nodes.set(count(state.world.nodes.len()));
+    }
+
+    /// What is stored now of forwards and agents.
+    pub fn observe(&self, world: &World) {
+        let agents = world.agents_by_node();
+        let ready = agents.values().filter(|is_ready| **is_ready).count();
+        for (label, number) in [("true", ready), ("false", agents.len() - ready)] {
+            self.agents.with_label_values(&[label]).set(count(number));
+        }
+        let mut reasons = BTreeMap::new();
+        // A reason that holds for nobody any more is zero: if its series vanished, so would what was measured.
+        for family in self.not_ready.collect() {
+            for label in family.get_metric().iter().flat_map(|it| it.get_label()) {
+                let _none = reasons.insert(label.value().to_owned(), 0);
+            }
+        }
+        let _always = reasons
+            .entry(Reason::NodesFailed.as_str().to_owned())
+            .or_default();
+        for (_, forward) in world.forwards.iter() {
+            let conditions = &forward.status.conditions;
+            let about = ConditionType::Ready.as_str();
+            let ready = conditions.iter().find(|it| it.type_ == about);
+            if ready.is_some_and(|ready| ready.status == "True") {
+                continue;
+            }
+            let reason = ready.map_or_else(
+                || Reason::Pending.as_str().to_owned(),
+                |it| it.reason.clone(),
+            );
+            *reasons.entry(reason).or_default() += 1;
+        }
+        for (reason, number) in reasons {
+            self.not_ready
+                .with_label_values(&[&reason])
+                .set(count(number));
+        }
     }
 
     /// A write has ended.
@@ -100,4 +157,8 @@ impl Metrics {
     pub fn watch_failed(&self, kind: &'static str) {
         self.watch_failures.with_label_values(&[kind]).inc();
     }
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -88,7 +88,7 @@ enum Output {
 }
 
 /// The name of the Lease.
-const LEASE: &str = "udplb-operator";
+pub(crate) const LEASE: &str = "udplb-operator";
 
 impl Run {
     /// Runs until a signal.

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// How the pods of the agents are labelled.
-const AGENTS: &str = "app.kubernetes.io/name=udplb,app.kubernetes.io/component=agent";
+pub const AGENTS: &str = "app.kubernetes.io/name=udplb,app.kubernetes.io/component=agent";
 
 /// What to watch.
 #[derive(Clone, Debug)]

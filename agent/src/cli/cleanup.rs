@@ -1,11 +1,20 @@
 //! `cleanup`: takes down what an agent left in the kernel. **IO**
 
-use std::io::{self, Write as _};
+use std::{
+    io::{self, Write as _},
+    net::SocketAddr,
+};
 
 use clap::Args;
-use udplb_process::telemetry::{self, Format};
+use prometheus::Registry;
+use udplb_process::{
+    http::Endpoints,
+    ready::Ready,
+    shutdown,
+    telemetry::{self, Format},
+};
 
-use super::{Output, Pins, runtime};
+use super::{Output, Pins, runtime, socket_address};
 use crate::{
     cleanup::{Summary, clean_up},
     kernel::bpf::{Maps, OpenError, PinDirectory},
@@ -21,16 +30,42 @@ pub(super) struct Cleanup {
     /// How to print what was removed
     #[arg(long, value_enum, default_value_t)]
     output: Output,
+    /// Then stay until a signal
+    ///
+    /// Serves /livez and /readyz there, ready once everything is removed. For pods that must not end.
+    #[arg(long, value_name = "ADDRESS", value_parser = socket_address)]
+    serve: Option<SocketAddr>,
 }
 
 impl Cleanup {
     pub(super) fn execute(self) -> anyhow::Result<()> {
         preflight::need("cleanup", &[Capability::Bpf, Capability::NetAdmin])?;
         telemetry::start(Format::Text, false)?;
+        runtime()?.block_on(async {
+            match self.serve {
+                None => self.print(self.clean_up().await?),
+                Some(address) => self.stay(address).await,
+            }
+        })
+    }
+
+    async fn stay(&self, address: SocketAddr) -> anyhow::Result<()> {
+        let stop = shutdown::on_signals()?;
+        let endpoints = Endpoints::bind(address, "--serve").await?;
+        let ready = Ready::new();
+        let guard = ready.wait_for("clean-up");
+        let http = tokio::spawn(endpoints.serve(Registry::new(), ready, stop));
+        self.print(self.clean_up().await?)?;
+        drop(guard);
+        http.await??;
+        Ok(())
+    }
+
+    fn print(&self, summary: Summary) -> anyhow::Result<()> {
         let Summary {
             interfaces,
             neighbours,
-        } = runtime()?.block_on(self.clean_up())?;
+        } = summary;
         let mut out = io::stdout().lock();
         match self.output {
             Output::Text => writeln!(
