@@ -1,5 +1,5 @@
 # Every target does the set-up that it needs; `make setup` alone does nothing else.
-.PHONY: help setup build images test e2e cluster cluster-down demo demo-standalone bench soak mutants reference lint format format-check clean install uninstall
+.PHONY: help setup build images test e2e cluster cluster-down manifests demo demo-standalone bench soak mutants reference lint format format-check clean install uninstall
 
 CARGO := cargo
 
@@ -37,7 +37,7 @@ images: setup ## Container images, one archive each, in target/images
 
 test: build ## Every test that needs no kubelet; needs root
 	@.ci/setup test
-	@tests/cluster/build etcd kube-apiserver >/dev/null
+	@tests/cluster/build etcd kube-apiserver kubectl helm helm-3 kubernetes-validate >/dev/null
 	$(CARGO) test --release
 
 e2e: images ## Tests on real clusters of several nodes; needs root, builds for 20 minutes once
@@ -50,6 +50,11 @@ cluster: images ## A cluster on this machine with udplb on it, to try things on;
 
 cluster-down: ## Remove that cluster
 	@$(CARGO) run --release --quiet --package udplb-tests --bin udplb-cluster -- down
+
+manifests: setup ## Write what is generated from Rust and the chart: crds, deploy/kubernetes, the table of values
+	$(CARGO) run --release --quiet --package udplb-operator -- crd --output-dir crds
+	@tests/cluster/build helm >/dev/null
+	@$(CARGO) run --release --quiet --package udplb-tests --bin udplb-manifests
 
 demo: images ## kubectl apply moves packets on a real cluster of three nodes; needs root
 	@tests/cluster/build all >/dev/null

@@ -19,6 +19,7 @@
 //! | host names that change, vanish and fail | [`name_server::NameServer`] |
 //! | a Kubernetes API server, without nodes | [`api_server::ApiServer`] |
 //! | the manifests as users apply them | [`manifests`] |
+//! | the Helm chart, and what is generated with it | [`chart`] |
 //! | that API server in reach of a host, or out of it | [`relay::Relay`] |
 //! | a Kubernetes cluster with nodes, of which pods are real | [`cluster::Cluster`] |
 //! | the product | [`agent::Agent`], [`operator::Operator`] |
@@ -31,6 +32,7 @@ pub mod agent;
 pub mod api_server;
 pub mod bench;
 pub mod capture;
+pub mod chart;
 pub mod cluster;
 pub mod demo;
 pub mod foreign;

@@ -71,7 +71,8 @@ impl Operator {
     }
 }
 
-fn program() -> PathBuf {
+/// The program.
+pub fn program() -> PathBuf {
     binary("udplb-operator", "UDPLB_OPERATOR")
 }
 
