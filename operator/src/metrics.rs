@@ -119,7 +119,11 @@ impl Metrics {
         let mut reasons = BTreeMap::new();
         // A reason that holds for nobody any more is zero: if its series vanished, so would what was measured.
         for family in self.not_ready.collect() {
-            for label in family.get_metric().iter().flat_map(|it| it.get_label()) {
+            for label in family
+                .get_metric()
+                .iter()
+                .flat_map(prometheus::proto::Metric::get_label)
+            {
                 let _none = reasons.insert(label.value().to_owned(), 0);
             }
         }

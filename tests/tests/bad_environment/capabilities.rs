@@ -11,7 +11,7 @@ use udplb_tests::{
 
 use super::situation::{PATIENCE, Situation};
 
-/// Those of the DaemonSet, as `setpriv` writes them.
+/// Those of the daemon set, as `setpriv` writes them.
 fn documented() -> Vec<String> {
     let mut sets = objects(KUBERNETES);
     sets.retain(|object| object.types.as_ref().unwrap().kind == "DaemonSet");

@@ -8,7 +8,7 @@ use std::{
 };
 
 use k8s_openapi::api::{
-    apps::v1::DaemonSet,
+    apps::v1::{DaemonSet, DaemonSetSpec},
     authentication::v1::TokenRequest,
     batch::v1::Job,
     core::v1::{Node, Pod, ServiceAccount},
@@ -50,7 +50,7 @@ impl Release {
         self.server.file(account, &text.to_string()).into()
     }
 
-    /// A node, and the pod that the DaemonSet has there with today's arguments.
+    /// A node, and the pod that the daemon set has there with today's arguments.
     async fn node(&self, name: &str, is_up: bool) {
         let nodes: Api<Node> = Api::all(self.client.clone());
         let node = json!({ "metadata": { "name": name } });
@@ -90,7 +90,7 @@ impl Release {
         sets.get("udplb-agent").await.unwrap()
     }
 
-    /// What the DaemonSet's controller writes.
+    /// What the controller of daemon sets writes.
     async fn scheduled(&self, nodes: usize, ready: usize) {
         let sets: Api<DaemonSet> = Api::namespaced(self.client.clone(), NAMESPACE);
         let generation = self.agents().await.metadata.generation;
@@ -156,7 +156,10 @@ async fn uninstall(helm: Helm) {
     let there = await_condition(jobs.clone(), "udplb-cleanup", |job: Option<&Job>| {
         job.is_some()
     });
-    let job = awaited("the hook's Job", there).await.unwrap().unwrap();
+    let job = awaited("the hook's Job", Box::pin(there))
+        .await
+        .unwrap()
+        .unwrap();
     let pod = job.spec.as_ref().unwrap().template.spec.as_ref();
     assert_eq!(
         pod.unwrap().service_account_name.as_deref(),
@@ -171,7 +174,11 @@ async fn uninstall(helm: Helm) {
         let spec = set.and_then(|set| set.spec.as_ref()?.template.spec.as_ref());
         arguments(spec) == ["cleanup", "--serve=0.0.0.0:9465"]
     };
-    let set = awaited("the switch", await_condition(sets, "udplb-agent", cleans)).await;
+    let set = awaited(
+        "the switch",
+        Box::pin(await_condition(sets, "udplb-agent", cleans)),
+    )
+    .await;
     let strategy = set.unwrap().unwrap().spec.unwrap().update_strategy.unwrap();
     let strategy = serde_json::to_value(strategy).unwrap();
     assert_eq!(strategy["rollingUpdate"]["maxUnavailable"], "100%");
@@ -210,28 +217,53 @@ async fn uninstall(helm: Helm) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn helm_3_takes_udplb_off_every_node_first() {
-    uninstall(Helm::Three).await;
+    Box::pin(uninstall(Helm::Three)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn helm_4_takes_udplb_off_every_node_first() {
-    uninstall(Helm::Four).await;
+    Box::pin(uninstall(Helm::Four)).await;
 }
 
-/// A node that is up and does not clean up has the hook fail, with its name.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_does_not_clean_up_is_named() {
-    let release = Release::new("chart-stuck", Helm::Four).await;
+/// A node that is up and does not clean up has the hook fail, with its name; and who then stays gets the agents back.
+async fn given_up(helm: Helm, upgrade: &[&str]) {
+    let release = Release::new("chart-stuck", helm).await;
     drop(release.install(CHART, &[]));
     release.node("stuck", true).await;
     release.scheduled(1, 1).await;
-    let arguments = ["cleanup", "--timeout=1", "--", "cleanup"].map(str::to_owned);
-    let output = output(operator(&release.server.kubeconfig(), &arguments)).await;
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    let before = release.agents().await.spec.unwrap();
+    let given = ["cleanup", "--timeout=1", "--", "cleanup"].map(str::to_owned);
+    let process = tokio::spawn(output(operator(&release.server.kubeconfig(), &given)));
+    let ended = process.await.unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
     let first = "udplb-operator: not done after 1 s: ";
     assert!(said.starts_with(first), "{said}");
     assert!(said.contains("kubectl logs -n udplb-system"), "{said}");
+    let switched = release.agents().await.spec.unwrap();
+    assert_eq!(arguments(switched.template.spec.as_ref()), ["cleanup"]);
+
+    drop(release.helm(&["upgrade", "udplb", CHART], upgrade));
+    let after = release.agents().await.spec.unwrap();
+    assert_eq!(
+        arguments(after.template.spec.as_ref()),
+        arguments(before.template.spec.as_ref())
+    );
+    let unavailable = |spec: DaemonSetSpec| {
+        let strategy = serde_json::to_value(spec.update_strategy).unwrap();
+        strategy["rollingUpdate"]["maxUnavailable"].clone()
+    };
+    assert_eq!(unavailable(after), unavailable(before));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_does_not_clean_up_is_named_and_helm_3_brings_agents_back() {
+    given_up(Helm::Three, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_does_not_clean_up_is_named_and_helm_4_brings_agents_back() {
+    given_up(Helm::Four, &["--force-conflicts"]).await;
 }
 
 /// `helm test`, while nothing works, and once it does.
