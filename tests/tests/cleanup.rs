@@ -3,17 +3,23 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use nix::sys::signal::Signal;
 use udplb_tests::{
-    agent::{Agent, forward},
+    agent::{ADDRESS, Agent, forward},
     capture::Capture,
     foreign::{self, Counter, Place},
     lab::{Host, Lab, shapes},
     packet::{Ethernet, Udp},
+    scrape,
     traffic::send,
+    wait,
 };
+
+/// Longer than a clean-up takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn config() -> String {
     forward(
@@ -252,4 +258,31 @@ fn a_killed_agent_is_cleaned_up_after() {
     agent.cleanup();
     assert_equal(&before, &inventory(node));
     no_pins(&agent);
+}
+
+/// What an uninstall runs on every node: it stays, and says that it is ready only when nothing is left.
+#[test]
+fn a_clean_up_that_stays_is_ready_when_nothing_is_left() {
+    let lab = shapes::two_collectors("cleanup-stay");
+    let node = lab.host("node");
+    let mut agent = Agent::start(node, &config());
+    agent.stop();
+    assert!(agent.pins().exists());
+    let mut command = agent.command("cleanup");
+    let mut process = node.spawn("cleanup", command.args(["--serve", ADDRESS]));
+    wait::until(PATIENCE, "the clean-up to be ready", || {
+        if let Some(status) = process.ended() {
+            panic!("it ended with {status}:\n{}", process.log());
+        }
+        let answer = scrape::get(node, ADDRESS, "/readyz").ok();
+        answer.filter(|answer| answer.status == 200)
+    });
+    assert!(!agent.pins().exists());
+    assert_eq!(node.run("ip -d neigh show | grep managed || true"), "");
+    assert_eq!(process.ended(), None);
+    let alive = scrape::get(node, ADDRESS, "/livez").unwrap();
+    assert_eq!(alive.status, 200);
+    process.signal(Signal::SIGTERM);
+    let ended = process.wait(PATIENCE);
+    assert!(ended.success(), "{ended}: {}", process.log());
 }
