@@ -7,7 +7,7 @@ use udplb_abi::{
     NONE,
     address::{Address, Family, MAPPED_BITS},
     forward::{ForwardSlot, SOURCE_KEY_BITS, SourceKey},
-    listener::{LISTENER_KEY_BITS, ListenerKey, ListenerSlot, PortWord, VlanKey},
+    listener::{LISTENER_KEY_BITS, LISTENER_LOOKS, ListenerKey, ListenerSlot, PortWord, VlanKey},
 };
 
 use crate::{
@@ -56,10 +56,15 @@ pub(crate) fn listener<H: Headers>(
         padding: 0,
         address: bytes(headers.destination()),
     };
-    if let Some(slot) = LISTENERS.get_ptr(&key) {
+    for _ in 0..LISTENER_LOOKS {
+        let Some(slot) = LISTENERS.get_ptr(&key) else {
+            break;
+        };
         let found = listener_slot(slot)?;
         // An element of the hash may have been recycled under us: only its own key counts.
-        return (found.key == key).then_some(found);
+        if found.key == key {
+            return Some(found);
+        }
     }
     if !word.has_prefixes(H::FAMILY) {
         return None;

@@ -2,6 +2,11 @@
 
 use crate::address::{Address, Family};
 
+/// How often the program looks for the listener of an exact address. The hash may give an element to another key between the lookup and the load
+/// of its value; a second time finds the element that the first was replaced by. Within one pass of the agent a key is
+/// replaced once, and between two passes that do so lies a grace period.
+pub const LISTENER_LOOKS: u32 = 2;
+
 /// The word of one UDP port in `PORTS`: a port group, and whether the group has prefixes.
 ///
 /// A port group is a set of ports that the same listeners share. Group 0 means nobody listens.

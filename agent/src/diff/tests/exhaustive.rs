@@ -10,6 +10,7 @@
 //! the ends of passes. That this finds anything is shown by breaking the order of the ops, one rule at a time.
 
 mod broken;
+mod elements;
 mod reader;
 mod worlds;
 
@@ -19,6 +20,7 @@ use udplb_abi::{address::Address, next_hop::NextHopSlot};
 
 use self::{
     broken::{BROKEN, Order},
+    elements::Elements,
     reader::{At, Outcome, walk_at_once},
     worlds::World,
 };
@@ -30,11 +32,25 @@ use crate::{
     tables::{Tables, walk::Packet},
 };
 
+/// The maps at one time.
+#[derive(Clone)]
+struct State {
+    tables: Tables,
+    elements: Elements,
+}
+
+impl State {
+    fn apply(&mut self, op: &Op) {
+        self.tables.apply(op);
+        self.elements.apply(op);
+    }
+}
+
 /// Ops of several passes, one after the other.
 struct Run {
     ops: Vec<Op>,
     /// Before the first op, and after each.
-    states: Vec<Tables>,
+    states: Vec<State>,
     /// States in which a version is wholly in force: the first, and the end of each pass.
     ends: Vec<usize>,
 }
@@ -43,23 +59,26 @@ impl Run {
     /// The passes that lead from nothing through these states; of the first state on, readers are under way.
     fn through(states: &[Desired], order: Order) -> Self {
         let mut cache = cache();
-        let mut tables = Tables::empty();
+        let mut now = State {
+            tables: Tables::empty(),
+            elements: Elements::default(),
+        };
         let mut run = Self {
             ops: Vec::new(),
             states: Vec::new(),
             ends: Vec::new(),
         };
         for (index, state) in states.iter().enumerate() {
-            let change = diff(state, &tables, &roomy(), &mut cache);
+            let change = diff(state, &now.tables, &roomy(), &mut cache);
             assert_eq!(change.failures, []);
-            let mut after = tables.clone();
+            let mut after = now.clone();
             change.ops.iter().for_each(|op| after.apply(op));
             if index > 0 {
-                run.pass(tables, order(change.ops));
+                run.pass(now, order(change.ops));
             } else {
                 run.states.push(after.clone());
             }
-            tables = after;
+            now = after;
             run.ends.push(run.states.len() - 1);
             // A pass without ops is no other version.
             run.ends.dedup();
@@ -67,10 +86,10 @@ impl Run {
         run
     }
 
-    fn pass(&mut self, mut tables: Tables, ops: Vec<Op>) {
+    fn pass(&mut self, mut now: State, ops: Vec<Op>) {
         for op in ops {
-            tables.apply(&op);
-            self.states.push(tables.clone());
+            now.apply(&op);
+            self.states.push(now.clone());
             self.ops.push(op);
         }
     }
@@ -91,7 +110,7 @@ impl Run {
             .collect();
         // Where a reader is, and the version that was in force when it began.
         let mut under_way: Vec<(At, usize)> = Vec::new();
-        for (index, tables) in self.states.iter().enumerate() {
+        for (index, state) in self.states.iter().enumerate() {
             if index > 0 && self.ops[index - 1] == Op::Grace {
                 under_way.clear();
             }
@@ -101,7 +120,7 @@ impl Run {
             // Everywhere that readers can come to while the maps are like this.
             while let Some((at, began)) = under_way.get(next).cloned() {
                 next += 1;
-                let after = (at.step(tables, packet), began);
+                let after = (at.step(state, packet), began);
                 if let At::Done(outcome) = after.0 {
                     let legal = &versions[began..legal.end];
                     if let Err(what) = judge(outcome, legal) {
@@ -126,11 +145,11 @@ struct Version {
 }
 
 impl Version {
-    fn of(tables: &Tables, packet: &Packet) -> Self {
-        let outcome = walk_at_once(tables, packet).map(|met| met.apart().0);
+    fn of(state: &State, packet: &Packet) -> Self {
+        let outcome = walk_at_once(state, packet).map(|met| met.apart().0);
         Self {
             outcome,
-            hops: super::view::next_hops(tables),
+            hops: super::view::next_hops(&state.tables),
         }
     }
 }

@@ -7,12 +7,16 @@ use udplb_abi::{
     NONE,
     address::Address,
     forward::{Balance, Destination, ForwardSlot},
-    listener::{ListenerSlot, PortWord},
+    listener::{LISTENER_LOOKS, ListenerSlot, PortWord},
     next_hop::NextHopSlot,
 };
 
+use super::{State, elements::Key};
 use crate::{
-    desired::prefix::family_of,
+    desired::{
+        group::Place,
+        prefix::{Prefix, family_of},
+    },
     diff::tests::view::in_use,
     tables::{
         Tables,
@@ -61,12 +65,23 @@ impl Met {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum At {
     Port,
-    Exact(PortWord),
+    Exact {
+        word: PortWord,
+        looks: u32,
+    },
     /// The trie. A walk of it is one step: what it leads to is told in ARCHITECTURE.md, "The switch".
     Prefix(PortWord),
+    /// The value of what was found.
+    Element {
+        word: PortWord,
+        element: usize,
+        /// Where the packet goes on if another key has the element by now.
+        again: Box<At>,
+    },
     Listener {
         word: PortWord,
         slot: u32,
+        again: Box<At>,
     },
     Number(ListenerSlot),
     Forward {
@@ -97,23 +112,44 @@ pub(super) enum Stage {
 
 impl At {
     /// The next load, from the maps as they are now.
-    pub(super) fn step(self, tables: &Tables, packet: &Packet) -> Self {
+    pub(super) fn step(self, state: &State, packet: &Packet) -> Self {
+        let tables = &state.tables;
         match self {
             Self::Port => match tables.port(packet.port) {
                 PortWord::NOBODY => Self::Done(None),
-                word => Self::Exact(word),
+                word => Self::Exact {
+                    word,
+                    looks: LISTENER_LOOKS,
+                },
             },
-            Self::Exact(word) => match walk::exact(tables, word, packet) {
-                Some(slot) => Self::Listener { word, slot },
-                None => Self::Prefix(word),
+            Self::Exact { word, looks } => match state.elements.find(exact(word, packet)) {
+                Some(element) => Self::Element {
+                    word,
+                    element,
+                    again: Box::new(Self::again(word, looks - 1, packet)),
+                },
+                None => Self::again(word, 0, packet),
             },
-            Self::Prefix(word) => {
-                let found = walk::longest_prefix(tables, word, packet);
-                found.map_or(Self::Done(None), |slot| Self::Listener { word, slot })
-            }
-            Self::Listener { word, slot } => {
+            Self::Prefix(word) => match walk::longest_prefix(tables, word, packet) {
+                Some(slot) => Self::Listener {
+                    word,
+                    slot,
+                    again: Box::new(Self::Done(None)),
+                },
+                None => Self::Done(None),
+            },
+            Self::Element {
+                word,
+                element,
+                again,
+            } => Self::Listener {
+                word,
+                slot: state.elements.slot(element),
+                again,
+            },
+            Self::Listener { word, slot, again } => {
                 let listener = walk::listener(tables, slot, word, packet);
-                listener.map_or(Self::Done(None), |found| Self::Number(*found))
+                listener.map_or(*again, |found| Self::Number(*found))
             }
             Self::Number(listener) => match tables.forwards.get(&listener.forward) {
                 Some(&slot) => Self::Forward { listener, slot },
@@ -145,6 +181,17 @@ impl At {
                 stage,
             } => Self::at_destination(forward, met, stage, tables, packet),
             Self::Done(_) => self,
+        }
+    }
+
+    /// After a lookup of the exact address that found nothing, or an element that another key has by now.
+    fn again(word: PortWord, looks: u32, packet: &Packet) -> Self {
+        if looks > 0 {
+            Self::Exact { word, looks }
+        } else if word.has_prefixes(family_of(&packet.destination)) {
+            Self::Prefix(word)
+        } else {
+            Self::Done(None)
         }
     }
 
@@ -215,6 +262,15 @@ impl At {
     }
 }
 
+/// The key under which `LISTENERS` has a packet's address.
+fn exact(word: PortWord, packet: &Packet) -> Key {
+    let place = Place {
+        interface: packet.interface,
+        prefix: Prefix::exact(packet.destination),
+    };
+    (word.group(), place)
+}
+
 fn table(balance: Balance, tables: &Tables) -> Vec<u8> {
     match (balance.count, balance.slots) {
         (0, _) => Vec::new(),
@@ -233,12 +289,12 @@ fn limit(destination: &Destination, tables: &Tables) -> Option<(u64, u64)> {
 }
 
 /// What becomes of a packet in maps that do not change.
-pub(super) fn walk_at_once(tables: &Tables, packet: &Packet) -> Outcome {
+pub(super) fn walk_at_once(state: &State, packet: &Packet) -> Outcome {
     let mut at = At::Port;
     loop {
         if let At::Done(outcome) = at {
             return outcome;
         }
-        at = at.step(tables, packet);
+        at = at.step(state, packet);
     }
 }
