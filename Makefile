@@ -1,5 +1,5 @@
 # Every target does the set-up that it needs; `make setup` alone does nothing else.
-.PHONY: help setup build images test e2e cluster cluster-down manifests demo demo-standalone bench soak mutants reference lint format format-check clean install uninstall
+.PHONY: help setup build images test e2e cluster cluster-down manifests demo demo-standalone bench soak mutants faults reference lint format format-check clean install uninstall
 
 CARGO := cargo
 
@@ -71,6 +71,10 @@ soak: build ## Traffic for 10 minutes (SOAK_SECONDS) while everything changes, b
 
 mutants: setup ## Seed defects into the datapath: each must turn tests red; needs root, takes 15 minutes
 	$(CARGO) run --release --quiet --package udplb-tests --bin udplb-mutants
+
+faults: build ## The agent dies, or is refused what it asks for, at every operation of the kernel; needs root, takes 30 minutes
+	$(CARGO) build --release --example fault_points
+	@target/release/udplb-faults
 
 reference: build ## Ten million random frames through the program and a reference that shares nothing with it; needs root
 	UDPLB_REFERENCE_FRAMES=10000000 $(CARGO) test --release --package udplb-tests --test reference

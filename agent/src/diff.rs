@@ -31,6 +31,7 @@ mod treatment;
 use std::collections::BTreeMap;
 
 use thiserror::Error;
+use udplb_abi::map;
 
 use crate::{
     desired::Desired,
@@ -54,7 +55,8 @@ pub struct Change {
 pub enum MapFull {
     /// What ran of it before goes on.
     #[error(
-        "forward {forward} does not fit: map {map} is full; run fewer forwards on this node or raise its capacity"
+        "forward {forward} does not fit: map {map} is full; run fewer forwards on this node, or {}",
+        remedy(map)
     )]
     Forward {
         /// Index in [`Desired::forwards`].
@@ -65,13 +67,23 @@ pub enum MapFull {
         map: &'static str,
     },
     /// Some entries are left out.
-    #[error("map {map} is full: {missing} entries are left out; raise its capacity")]
+    #[error("map {map} is full: {missing} entries are left out; {}", remedy(map))]
     Host {
         /// Name of the map.
         map: &'static str,
         /// How many do not fit.
         missing: usize,
     },
+}
+
+/// What a user can do where a map is full.
+fn remedy(map: &str) -> &'static str {
+    match map {
+        map::TABLES => "run `udplb-agent cleanup` and start with a larger --table-memory",
+        // Their size is not derived from the number of forwards.
+        map::ATTACHMENTS | map::VLANS => "let forwards listen on fewer interfaces",
+        _ => "run `udplb-agent cleanup` and start with a larger --max-forwards",
+    }
 }
 
 /// The ops that make `tables` hold what is desired.

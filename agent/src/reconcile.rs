@@ -131,9 +131,12 @@ impl Reconciler {
         let mut ready = Some(ready);
         loop {
             let version = versions.borrow_and_update().clone();
-            self.pass(&version, &mut network).await?;
+            let has_made_room = self.pass(&version, &mut network).await?;
             if self.in_force.0 == version.number {
                 drop(ready.take());
+            }
+            if has_made_room {
+                continue;
             }
             let (_, answers) = self.newest;
             let waits = self.in_force.0 != version.number && answers > Instant::now();
@@ -149,11 +152,12 @@ impl Reconciler {
         }
     }
 
+    /// Tells whether something did not fit, and may now: slots that a pass frees are for the next one.
     async fn pass(
         &mut self,
         version: &Version,
         network: &mut watch::Receiver<Arc<Facts>>,
-    ) -> Result<(), ReconcileError> {
+    ) -> Result<bool, ReconcileError> {
         // Before the facts are taken, or a change between the two would wait for the next one. A guard
         // that lived on would keep the watcher from publishing.
         drop(network.borrow_and_update());
@@ -209,7 +213,8 @@ impl Reconciler {
             self.tell_state(version, &desired, &facts, &change.failures, &outcome);
         }
         log(&change.ops, &outcome, version, start.elapsed());
-        Ok(())
+        let changed_maps = wanted.contains(&Object::Maps) && !outcome.maps_failed;
+        Ok(changed_maps && !change.failures.is_empty())
     }
 
     /// Whether a version that is not in force yet should let its neighbours answer first.

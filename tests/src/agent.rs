@@ -12,6 +12,7 @@ use std::{
 use nix::sys::signal::Signal;
 
 use crate::{
+    faults::Faults,
     lab::{BPFFS, Host, Process},
     product,
     scrape::{self, Metrics},
@@ -40,6 +41,8 @@ pub struct Agent {
     final_identity: bool,
     /// Files of its own in the place of the machine's.
     files: BTreeMap<&'static str, PathBuf>,
+    /// Where its fault points are steered, if it is the binary that has some.
+    faults: Option<PathBuf>,
 }
 
 impl Agent {
@@ -57,7 +60,18 @@ impl Agent {
             binary: binary(),
             final_identity: true,
             files: BTreeMap::new(),
+            faults: None,
         }
+    }
+
+    /// From its next start on, and in every command, it is the binary with fault points, or without them the product.
+    pub fn set_faults(&mut self, faults: Option<&Faults>) {
+        self.faults = faults.map(|faults| faults.folder().to_owned());
+    }
+
+    /// Whether it is the binary with fault points.
+    pub fn has_faults(&self) -> bool {
+        self.faults.is_some()
     }
 
     /// A pin directory of its own, beside that of another agent of the host.
@@ -219,6 +233,26 @@ impl Agent {
         process.wait(PATIENCE)
     }
 
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        let ended = self.process.as_mut()?.ended();
+        if ended.is_some() {
+            self.process = None;
+        }
+        ended
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        let process = self.process.as_mut();
+        process.is_none_or(|process| process.ended().is_some())
+    }
+
+    /// Whether it was started and has not been ended.
+    pub fn runs(&self) -> bool {
+        self.process.is_some()
+    }
+
     /// The number of its process.
     pub fn id(&self) -> u32 {
         self.process.as_ref().expect("the agent does not run").id()
@@ -295,7 +329,14 @@ impl Agent {
 
     /// A subcommand on the same pins, not started yet.
     pub fn command(&self, subcommand: &str) -> Command {
-        let mut command = self.host.command(&self.binary);
+        let mut command = match &self.faults {
+            None => self.host.command(&self.binary),
+            Some(folder) => {
+                let mut command = self.host.command(Faults::binary());
+                let _: &mut Command = command.env(Faults::VARIABLE, folder);
+                command
+            }
+        };
         for (place, own) in &self.files {
             sys::bind_file(&mut command, own, Path::new(place));
         }

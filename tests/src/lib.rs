@@ -11,6 +11,8 @@
 //! | that frames of any shape go in | [`packet`] and [`traffic::send`] |
 //! | that no datagram of a flow is lost, doubled or out of order | [`traffic::Stream`], [`traffic::Receiver`] |
 //! | that a defect of the datapath is noticed | [`mutants`] |
+//! | the same while the agent is changed, ended or killed | [`scene::Scene`] |
+//! | what a failure or a death in any operation does | [`faults`] |
 //! | what the program says about single frames, and how large it is | [`test_run`] |
 //! | what the datapath must do with any frame | [`reference`] |
 //! | that nothing is lost while everything changes | [`soak`] |
@@ -35,6 +37,7 @@ pub mod capture;
 pub mod chart;
 pub mod cluster;
 pub mod demo;
+pub mod faults;
 pub mod foreign;
 pub mod lab;
 pub mod manifests;
@@ -46,6 +49,7 @@ mod product;
 pub mod reference;
 pub mod relay;
 pub mod rows;
+pub mod scene;
 pub mod scrape;
 pub mod soak;
 mod sys;

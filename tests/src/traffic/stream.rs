@@ -68,6 +68,8 @@ pub enum Pace {
     /// As fast as the machine can, with at most so many datagrams on their way to the slowest receiver. Queues
     /// on the way never overflow then, so that every loss is a loss by the product.
     Window(u64, Vec<Progress>),
+    /// As [`Pace::Window`], but leaving time for others: not more than so many a second.
+    Gentle(u32, u64, Vec<Progress>),
 }
 
 /// What a stream sent: the source of each flow and its datagrams.
@@ -244,30 +246,39 @@ impl Brake {
 
     /// Returns when the next datagram after `sent` ones may go.
     fn hold(&mut self, sent: u64, stop: &AtomicBool) {
-        match &self.pace {
-            Pace::PerSecond(rate) => {
-                let due = Duration::from_nanos(sent * 1_000_000_000 / u64::from(*rate));
-                let early = due.saturating_sub(self.start.elapsed());
-                // Short pauses cost more than they save; a few datagrams in a row make up for it.
-                if early > Duration::from_micros(200) {
-                    std::thread::sleep(early);
-                }
-            }
-            Pace::Window(size, receivers) => {
-                let arrived = || receivers.iter().map(Progress::get).min().unwrap_or(sent);
-                let (mut last, mut since) = (arrived(), Instant::now());
-                while sent.saturating_sub(self.given_up + arrived()) >= *size
-                    && !stop.load(Ordering::Relaxed)
-                {
-                    std::thread::sleep(Duration::from_micros(20));
-                    let now = arrived();
-                    if now != last {
-                        (last, since) = (now, Instant::now());
-                    } else if since.elapsed() > self.lost_after {
-                        self.given_up = sent.saturating_sub(now);
-                        self.lost_after = (self.lost_after / 2).max(self.at_least);
-                    }
-                }
+        if let Pace::PerSecond(rate) | Pace::Gentle(rate, ..) = self.pace {
+            self.wait_until_due(sent, rate);
+        }
+        if let Pace::Window(size, _) | Pace::Gentle(_, size, _) = self.pace {
+            self.wait_for_room(sent, stop, size);
+        }
+    }
+
+    fn wait_until_due(&self, sent: u64, rate: u32) {
+        let due = Duration::from_nanos(sent * 1_000_000_000 / u64::from(rate));
+        let early = due.saturating_sub(self.start.elapsed());
+        // Short pauses cost more than they save; a few datagrams in a row make up for it.
+        if early > Duration::from_micros(200) {
+            std::thread::sleep(early);
+        }
+    }
+
+    fn wait_for_room(&mut self, sent: u64, stop: &AtomicBool, size: u64) {
+        let (Pace::Window(_, receivers) | Pace::Gentle(_, _, receivers)) = &self.pace else {
+            return;
+        };
+        let arrived = || receivers.iter().map(Progress::get).min().unwrap_or(sent);
+        let (mut last, mut since) = (arrived(), Instant::now());
+        while sent.saturating_sub(self.given_up + arrived()) >= size
+            && !stop.load(Ordering::Relaxed)
+        {
+            std::thread::sleep(Duration::from_micros(20));
+            let now = arrived();
+            if now != last {
+                (last, since) = (now, Instant::now());
+            } else if since.elapsed() > self.lost_after {
+                self.given_up = sent.saturating_sub(now);
+                self.lost_after = (self.lost_after / 2).max(self.at_least);
             }
         }
     }

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use aya::programs::{ProgramError, SchedClassifier};
+use nix::errno::Errno;
 use thiserror::Error;
 use udplb_abi::{
     counters::InterfaceCounters,
@@ -75,17 +76,27 @@ pub async fn look(
     for (interface, attachment) in maps.attachments()? {
         let _new = hooks.recorded.insert(interface);
         let runs = match attachment.hook {
-            HOOK_TCX => hook::runs_tcx(&ours, interface),
-            // Without the interface, the list cannot be had.
-            _ => qdisc::ingress_program(interface, FILTER_PRIORITY, FILTER_HANDLE)
-                .await
-                .is_ok_and(|found| found.is_some_and(|id| ours.contains(&id))),
+            HOOK_TCX => hook::runs_tcx(&ours, interface)?,
+            _ => runs_clsact(&ours, interface).await?,
         };
         if runs {
             let _new = hooks.current.insert(interface);
         }
     }
     Ok(hooks)
+}
+
+/// Whether our filter is on the interface, with one of the programs.
+async fn runs_clsact(ours: &[u32], interface: InterfaceIndex) -> Result<bool, netlink::Error> {
+    match qdisc::ingress_program(interface, FILTER_PRIORITY, FILTER_HANDLE).await {
+        Ok(found) => Ok(found.is_some_and(|id| ours.contains(&id))),
+        // Without the interface, or without the qdisc, there is no list.
+        Err(netlink::Error::List {
+            source: Errno::ENODEV | Errno::ENOENT | Errno::EINVAL,
+            ..
+        }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Puts the program on an interface with frames of that kind, or replaces an older one in place.

@@ -69,6 +69,15 @@ pub enum HookError {
         #[source]
         source: LinkError,
     },
+    /// The kernel did not tell what is on a hook.
+    #[error("failed to ask which programs are on the TCX hook of interface {interface}")]
+    Query {
+        /// Index of the interface.
+        interface: u32,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// A pin could not be removed.
     #[error("failed to remove the pinned TCX link of interface {interface}")]
     Unpin {
@@ -141,9 +150,13 @@ impl Hook {
     }
 }
 
-/// Whether the kernel knows TCX: it is asked about the loopback interface.
+/// Whether the kernel knows TCX: it is asked about the loopback interface. One that fails to answer for another reason
+/// does know it.
 pub(crate) fn has_tcx() -> bool {
-    query::tcx_ingress(LOOPBACK).is_ok()
+    match query::tcx_ingress(LOOPBACK) {
+        Ok(_) => true,
+        Err(error) => error.raw_os_error() != Some(libc::EINVAL),
+    }
 }
 
 /// Attaches by a TCX link, or replaces the program of the pinned one in place.
@@ -211,9 +224,15 @@ fn unpin(interface: u32, pin: &Path) -> Result<(), HookError> {
 }
 
 /// Whether one of the programs runs on the interface's TCX hook.
-pub(super) fn runs_tcx(ours: &[u32], interface: u32) -> bool {
-    let programs = query::tcx_ingress(interface).unwrap_or_default();
-    programs.iter().any(|program| ours.contains(program))
+pub(super) fn runs_tcx(ours: &[u32], interface: u32) -> Result<bool, HookError> {
+    match query::tcx_ingress(interface) {
+        Ok(programs) => Ok(programs.iter().any(|program| ours.contains(program))),
+        // Without the interface, or without TCX, nothing runs there.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENODEV | libc::EINVAL)) => {
+            Ok(false)
+        }
+        Err(source) => Err(HookError::Query { interface, source }),
+    }
 }
 
 /// Makes sure that the interface has a clsact qdisc; tells whether it was missing.

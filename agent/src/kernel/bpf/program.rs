@@ -109,7 +109,15 @@ impl Program {
         let mut loader = EbpfLoader::new();
         for (name, entries) in sizes {
             let pin = maps.join(pins::name(name));
-            let entries = MapInfo::from_pin(&pin).map_or(entries, |info| info.max_entries());
+            let entries = match MapInfo::from_pin(&pin) {
+                Ok(pinned) => pinned.max_entries(),
+                Err(_) if !pin.exists() => entries,
+                // The library would take it for missing, and fail to pin another one there.
+                Err(source) => {
+                    let source = OpenError::Pin { name, source };
+                    return Err(LoadError::Open { source });
+                }
+            };
             let _loader = loader
                 .map_max_entries(name, entries)
                 .map_pin_path(name, pin);
