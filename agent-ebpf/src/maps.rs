@@ -11,7 +11,7 @@ use udplb_abi::{
     fragment::{FragmentKey, FragmentSlot},
     listener::{ListenerKey, ListenerSlot, VlanKey},
     next_hop::NextHopSlot,
-    record::{Attachment, Name, Neighbour, NeighbourKey},
+    record::{Attachment, Name, Neighbour, NeighbourKey, UpstreamOwner},
     trace::{TRACE_BUFFER_BYTES, TraceBudget},
 };
 
@@ -77,6 +77,12 @@ pub(crate) static TRACE_EVENTS: RingBuf = RingBuf::with_byte_size(TRACE_BUFFER_B
 static NAMES: HashMap<u64, Name> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
 #[map]
 static RETIRED: HashMap<u64, Traffic> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
+#[map]
+static FORWARD_OWNERS: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+#[map]
+static DESTINATION_OWNERS: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+#[map]
+static UPSTREAM_OWNERS: Array<UpstreamOwner> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
 static ATTACHMENTS: HashMap<u32, Attachment> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
 #[map]

@@ -21,6 +21,7 @@ use crate::{
     op::Op,
     retry::Retries,
     tables::Tables,
+    takeover,
 };
 
 /// What an op is about, and what is tried again when it failed.
@@ -73,6 +74,18 @@ pub struct Outcome {
     pub failures: Vec<(bool, Object, OpError)>,
     /// Whether the maps are not what the pass wanted.
     pub maps_failed: bool,
+    /// Whether some hook is not what the pass wanted.
+    pub hooks_failed: bool,
+}
+
+impl Outcome {
+    fn missed(&mut self, object: Object) {
+        match object {
+            Object::Maps => self.maps_failed = true,
+            Object::Attachment(_) => self.hooks_failed = true,
+            Object::Neighbour(..) => {}
+        }
+    }
 }
 
 /// Everything of the kernel's that a pass changes, and its mirror.
@@ -88,6 +101,8 @@ pub struct Kernel {
     pub hook: HookChoice,
     /// What all of it holds now.
     pub tables: Tables,
+    /// Programs of another version may still be on some hook, see [`crate::takeover`].
+    pub takes_over: bool,
 }
 
 impl Kernel {
@@ -101,10 +116,11 @@ impl Kernel {
         let mut outcome = Outcome::default();
         for op in ops {
             let object = Object::of(op);
-            let is_blocked = outcome.maps_failed && (object == Object::Maps || removes(op));
+            let is_blocked = outcome.maps_failed && (object == Object::Maps || removes(op))
+                || self.takes_over && takeover::has_to_wait(op, &outcome);
             if is_blocked || !retries.is_due(&object, Instant::now()) {
                 outcome.postponed += 1;
-                outcome.maps_failed |= object == Object::Maps;
+                outcome.missed(object);
                 continue;
             }
             match self.one(op, network).await {
@@ -117,7 +133,7 @@ impl Kernel {
                     }
                 }
                 Err(error) => {
-                    outcome.maps_failed |= object == Object::Maps;
+                    outcome.missed(object);
                     let is_first = retries.failed(object, Instant::now());
                     outcome.failures.push((is_first, object, error));
                 }
@@ -161,13 +177,14 @@ impl Kernel {
                 attachment::attach(program, maps, pins, self.hook, place).await?;
             }
             &Op::Detach { interface } => {
-                attachment::detach(&mut self.maps, &self.pins, interface).await?;
+                attachment::detach(&mut self.maps.records, &self.pins, interface).await?;
+                self.maps.forget_interface(interface)?;
             }
             &Op::ManageNeighbour { interface, address } => {
-                neighbours::manage(&mut self.maps, network, interface, address).await?;
+                neighbours::manage(&mut self.maps.records, network, interface, address).await?;
             }
             &Op::ReleaseNeighbour { interface, address } => {
-                neighbours::release(&mut self.maps, interface, address).await?;
+                neighbours::release(&mut self.maps.records, interface, address).await?;
             }
         }
         Ok(())

@@ -6,7 +6,7 @@ use thiserror::Error;
 use udplb_abi::address;
 
 use crate::kernel::{
-    bpf::{Maps, PinDirectory, PinError, ReadError, Records, attachment, attachment::AttachError},
+    bpf::{PinDirectory, PinError, ReadError, Records, attachment, attachment::AttachError},
     neighbours::{self, NeighbourError},
 };
 
@@ -44,13 +44,12 @@ pub struct Summary {
 
 impl Summary {
     /// Counts what was done. What failed is logged and does not stop the rest; returns how much that was.
-    fn count(&mut self, what: What, done: Result<bool, CleanupError>) -> usize {
+    fn count(&mut self, what: What, done: Result<(), CleanupError>) -> usize {
         match done {
-            Ok(true) => match what {
+            Ok(()) => match what {
                 What::Interface => self.interfaces += 1,
                 What::Neighbour => self.neighbours += 1,
             },
-            Ok(false) => {}
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(error, "failed");
@@ -67,74 +66,41 @@ enum What {
     Neighbour,
 }
 
-/// Detaches, gives neighbour entries back, and removes the pins, which frees the maps.
-///
-/// Other versions left records as well; there may be several, and they are taken down first. Where something
-/// fails, the records stay.
+/// Detaches, gives neighbour entries back, and removes the pins, which frees the maps: those of every version. Where
+/// something fails, the records stay.
 pub async fn clean_up(
-    maps: Option<&mut Maps>,
+    records: Option<&mut Records>,
     pins: &PinDirectory,
 ) -> Result<Summary, CleanupError> {
     let mut summary = Summary::default();
-    let mut left = 0;
-    for folder in pins.other_versions()? {
-        match Records::read(&folder) {
-            Ok(records) => left += take_down(&records, pins, &mut summary).await,
-            Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(
-                    error,
-                    "{} is of another version of udplb-agent and its records cannot be read: its pins are removed, \
-                     but what it attached by clsact filters stays (`tc filter show dev IFACE ingress` shows it as \
-                     udplb), and so do neighbour entries (`ip neigh show proto 209`)",
-                    folder.display()
-                );
-            }
+    if let Some(records) = records {
+        let left = take_down(records, pins, &mut summary).await?;
+        if left > 0 {
+            return Err(CleanupError::Left { count: left });
         }
-    }
-    if let Some(maps) = maps {
-        left += take_down_ours(maps, pins, &mut summary).await?;
-    }
-    if left > 0 {
-        return Err(CleanupError::Left { count: left });
     }
     pins.remove()?;
     Ok(summary)
 }
 
-/// What this version recorded. Returns how much is left.
-async fn take_down_ours(
-    maps: &mut Maps,
+/// Takes down what is recorded. Returns how much is left.
+async fn take_down(
+    records: &mut Records,
     pins: &PinDirectory,
     summary: &mut Summary,
 ) -> Result<usize, CleanupError> {
-    let recorded = maps.attachments()?.into_iter();
+    let recorded = records.attachments()?.into_iter();
     let mut interfaces: BTreeSet<_> = recorded.map(|(interface, _)| interface).collect();
     interfaces.extend(attachment::pinned(pins)?);
     let mut left = 0;
     for interface in interfaces {
-        let done = attachment::detach(maps, pins, interface).await;
-        left += summary.count(What::Interface, done.map(|()| true).map_err(Into::into));
-    }
-    for key in maps.managed_neighbours()? {
-        let address = address::to_ip(key.address);
-        let done = neighbours::release(maps, key.interface, address).await;
-        left += summary.count(What::Neighbour, done.map(|()| true).map_err(Into::into));
-    }
-    Ok(left)
-}
-
-/// What another version recorded. Returns how much is left.
-async fn take_down(records: &Records, pins: &PinDirectory, summary: &mut Summary) -> usize {
-    let mut left = 0;
-    for (interface, record) in &records.attachments {
-        let done = attachment::detach_other(records, pins, *interface, *record).await;
+        let done = attachment::detach(records, pins, interface).await;
         left += summary.count(What::Interface, done.map_err(Into::into));
     }
-    for (key, record) in &records.neighbours {
+    for key in records.neighbours()? {
         let address = address::to_ip(key.address);
-        let done = neighbours::give_back(key.interface, address, *record).await;
-        left += summary.count(What::Neighbour, done.map(|()| true).map_err(Into::into));
+        let done = neighbours::release(records, key.interface, address).await;
+        left += summary.count(What::Neighbour, done.map_err(Into::into));
     }
-    left
+    Ok(left)
 }

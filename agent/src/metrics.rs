@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 use tokio::sync::RwLock;
 
-use crate::apply::Kernel;
+use crate::{apply::Kernel, repair::Damage};
 use traffic::Traffic;
 
 /// How a pass ended, as the label `result` says it.
@@ -44,6 +44,7 @@ pub struct Metrics {
     passes: IntCounterVec,
     duration: Histogram,
     resyncs: IntCounter,
+    repairs: IntCounterVec,
 }
 
 impl Metrics {
@@ -75,7 +76,17 @@ impl Metrics {
                 "udplb_agent_network_resyncs_total",
                 "How often the host's network had to be listed again because events were lost.",
             )?,
+            repairs: IntCounterVec::new(
+                Opts::new(
+                    "udplb_agent_repairs_total",
+                    "What somebody else had removed or changed in the kernel, by what it was.",
+                ),
+                &["object"],
+            )?,
         };
+        for object in Damage::LABELS {
+            metrics.repairs.with_label_values(&[object]).inc_by(0);
+        }
         for result in PassResult::ALL {
             metrics
                 .passes
@@ -95,6 +106,7 @@ impl Metrics {
         registry.register(Box::new(metrics.passes.clone()))?;
         registry.register(Box::new(metrics.duration.clone()))?;
         registry.register(Box::new(metrics.resyncs.clone()))?;
+        registry.register(Box::new(metrics.repairs.clone()))?;
         registry.register(Box::new(Traffic::new(Arc::clone(kernel))?))?;
         Ok(metrics)
     }
@@ -108,6 +120,11 @@ impl Metrics {
     /// A version of the input is in force.
     pub fn in_force(&self) {
         self.generation.inc();
+    }
+
+    /// Somebody else had removed or changed something.
+    pub fn repaired(&self, damage: Damage) {
+        self.repairs.with_label_values(&[damage.label()]).inc();
     }
 
     /// How often the network was listed again.

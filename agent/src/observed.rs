@@ -16,7 +16,10 @@ use udplb_abi::{
 use crate::{
     desired::{group::Place, prefix::Prefix},
     facts::{Facts, InterfaceIndex, Keeper},
-    tables::{AttachmentState, NeighbourState, Tables},
+    tables::{
+        AttachmentState, NeighbourState, Tables,
+        owners::{Owners, Recorded},
+    },
 };
 
 /// The content of every map and hook. Arrays are whole, from slot 0 on; prefix lengths are those of the
@@ -51,6 +54,8 @@ pub struct Snapshot<'a> {
     pub names: Vec<(u64, String)>,
     /// Keys of `RETIRED`.
     pub retired: Vec<u64>,
+    /// Whose the counters are.
+    pub owners: Recorded<'a>,
     /// Keys of `ATTACHMENTS`.
     pub attachments: BTreeSet<InterfaceIndex>,
     /// Interfaces whose hook runs our current program.
@@ -129,6 +134,7 @@ impl Snapshot<'_> {
             })
             .collect();
         read_balance(&mut tables, self.tables);
+        (tables.unclaimed, _) = Owners::unclaimed(self.owners, &tables);
         observe_hooks(
             &mut tables,
             &self.attachments,

@@ -39,13 +39,13 @@ use crate::{
     node::state::{Pass, State},
     observed,
     op::Op,
+    repair::{self, Damage, Neighbours},
     retry::Retries,
     source::version::Version,
     tables::capacity::Capacity,
+    takeover,
 };
 
-/// Hooks can be removed without anybody telling us.
-const LOOK_AT_HOOKS: Duration = Duration::from_secs(10);
 /// How long a new version waits for the neighbours that it needs, so that its first copies are not
 /// lost to a question that the kernel is still asking. What ran before goes on meanwhile.
 const NEIGHBOURS_ANSWER: Duration = Duration::from_secs(1);
@@ -80,6 +80,10 @@ pub struct Reconciler {
     newest: (u64, Instant),
     /// What failed and is tried again, where somebody is told of it.
     errors: BTreeMap<Object, String>,
+    /// Neighbour entries of ours that the kernel kept at the last pass.
+    kept: Neighbours,
+    /// Between two looks at what nobody tells of.
+    look_every: Duration,
     /// Who is told.
     states: Option<watch::Sender<Option<Arc<State>>>>,
 }
@@ -93,6 +97,7 @@ impl Reconciler {
         only: Option<Vec<InterfacePattern>>,
         capacity: Capacity,
         metrics: Metrics,
+        look_every: Duration,
     ) -> Self {
         Self {
             kernel,
@@ -106,6 +111,8 @@ impl Reconciler {
             in_force: (0, None),
             newest: (0, Instant::now()),
             errors: BTreeMap::new(),
+            kept: Neighbours::new(),
+            look_every,
             states: None,
         }
     }
@@ -125,7 +132,7 @@ impl Reconciler {
         stop: CancellationToken,
     ) -> Result<(), ReconcileError> {
         let mut network = self.network.changes();
-        let mut look = interval(LOOK_AT_HOOKS);
+        let mut look = interval(self.look_every);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         look.reset();
         let mut ready = Some(ready);
@@ -147,7 +154,7 @@ impl Reconciler {
                 changed = network.changed() => changed.map_err(|_closed| netlink::Error::Stopped)?,
                 () = sleep_until(retry.unwrap_or_else(Instant::now).into()), if retry.is_some() => {}
                 () = sleep_until(answers.into()), if waits => {}
-                _ = look.tick() => self.look_at_hooks().await,
+                _ = look.tick() => self.look().await,
             }
         }
     }
@@ -167,11 +174,14 @@ impl Reconciler {
             .await?;
         let start = Instant::now();
         let desired = Desired::settle(&version.input, self.only.as_deref(), &facts);
-        observed::observe_neighbours(&mut self.kernel.write().await.tables, &facts);
+        self.observe_neighbours(&facts).await;
         let mut change = {
             let kernel = self.kernel.read().await;
             diff::diff(&desired, &kernel.tables, &self.capacity, &mut self.cache)
         };
+        if self.kernel.read().await.takes_over {
+            takeover::hold_back(&mut change);
+        }
         let waits = self.waits_for_neighbours(version, &desired, &facts);
         if waits {
             change
@@ -188,12 +198,15 @@ impl Reconciler {
                 .apply(&change.ops, &self.network, &mut self.retries)
                 .await
         };
+        let is_whole = !outcome.maps_failed && !outcome.hooks_failed && change.failures.is_empty();
+        let takes_over = !waits && self.takes_over(is_whole).await;
         let notices = version
             .notices
             .iter()
             .cloned()
             .chain(desired.notices.iter().map(ToString::to_string))
             .chain(change.failures.iter().map(ToString::to_string))
+            .chain(takes_over.then(|| takeover::NOTICE.to_owned()))
             .collect();
         self.tell(notices);
         let result = if !outcome.failures.is_empty() || !change.failures.is_empty() {
@@ -205,7 +218,7 @@ impl Reconciler {
         };
         self.metrics.pass(result, start.elapsed());
         self.metrics.resyncs(self.network.resyncs());
-        if !waits && !outcome.maps_failed && self.in_force.0 != version.number {
+        if !waits && !takes_over && !outcome.maps_failed && self.in_force.0 != version.number {
             self.in_force = (version.number, Some(Arc::clone(&version.input)));
             self.metrics.in_force();
         }
@@ -215,6 +228,23 @@ impl Reconciler {
         log(&change.ops, &outcome, version, start.elapsed());
         let changed_maps = wanted.contains(&Object::Maps) && !outcome.maps_failed;
         Ok(changed_maps && !change.failures.is_empty())
+    }
+
+    /// Whether another version is still in place somewhere. Where a pass did all that it wanted, that ends here.
+    async fn takes_over(&self, is_whole: bool) -> bool {
+        let mut kernel = self.kernel.write().await;
+        if !kernel.takes_over || !is_whole {
+            return kernel.takes_over;
+        }
+        match takeover::finish(&mut kernel).await {
+            Ok(true) => tracing::info!("took over from another version; what it left is removed"),
+            Ok(false) => {}
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "failed to remove what another version left");
+            }
+        }
+        kernel.takes_over
     }
 
     /// Whether a version that is not in force yet should let its neighbours answer first.
@@ -278,19 +308,40 @@ impl Reconciler {
         self.told = notices;
     }
 
-    async fn look_at_hooks(&self) {
+    /// Takes in who keeps our neighbour entries now.
+    async fn observe_neighbours(&mut self, facts: &Facts) {
+        let kept = repair::kept_neighbours(facts);
         let mut kernel = self.kernel.write().await;
-        if let Err(error) = observe_hooks(&mut kernel).await {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "cannot look whether our programs are still attached");
+        let lost = repair::lost_neighbours(&self.kept, &kept, &kernel.tables, facts);
+        observed::observe_neighbours(&mut kernel.tables, facts);
+        drop(kernel);
+        self.tell_damage(&lost);
+        self.kept = kept;
+    }
+
+    async fn look(&self) {
+        let mut kernel = self.kernel.write().await;
+        match repair::look(&mut kernel, &self.network.facts()).await {
+            Ok(found) => self.tell_damage(&found),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "cannot look whether all of ours is still in place");
+            }
         }
-        tracing::trace!("looked at the hooks");
+        tracing::trace!("looked at hooks, pins and maps");
+    }
+
+    fn tell_damage(&self, found: &[Damage]) {
+        for damage in found {
+            tracing::warn!("{damage}; putting it right");
+            self.metrics.repaired(*damage);
+        }
     }
 }
 
 /// Takes in where our programs sit.
 pub async fn observe_hooks(kernel: &mut Kernel) -> Result<(), AttachError> {
-    let hooks = attachment::look(&mut kernel.program, &kernel.maps, &kernel.pins).await?;
+    let hooks = attachment::look(&mut kernel.program, &kernel.maps.records, &kernel.pins).await?;
     observed::observe_hooks(
         &mut kernel.tables,
         &hooks.recorded,

@@ -6,6 +6,8 @@
 mod apply;
 pub mod balance;
 pub mod capacity;
+mod difference;
+pub mod owners;
 pub mod skew;
 pub mod usage;
 pub mod walk;
@@ -26,6 +28,7 @@ use crate::{
     facts::InterfaceIndex,
 };
 use balance::BalanceTables;
+use owners::Owners;
 
 /// Everything of ours that the kernel holds. Values that are all zero are absent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +59,8 @@ pub struct Tables {
     pub names: BTreeMap<u64, String>,
     /// Keys of `RETIRED`.
     pub retired: BTreeSet<u64>,
+    /// Counters with an owner to whom no version in force leads, see [`Owners::unclaimed`].
+    pub unclaimed: Owners,
     /// Where our program sits, or where a record says so.
     pub attachments: BTreeMap<InterfaceIndex, AttachmentState>,
     /// Neighbour entries that a record says we manage.
@@ -101,6 +106,7 @@ impl Tables {
             vlans: BTreeMap::new(),
             names: BTreeMap::new(),
             retired: BTreeSet::new(),
+            unclaimed: Owners::none(),
             attachments: BTreeMap::new(),
             neighbours: BTreeMap::new(),
             grace_due: false,

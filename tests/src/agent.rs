@@ -43,6 +43,8 @@ pub struct Agent {
     files: BTreeMap<&'static str, PathBuf>,
     /// Where its fault points are steered, if it is the binary that has some.
     faults: Option<PathBuf>,
+    /// Another program than its own, where the binary takes one.
+    program: Option<PathBuf>,
 }
 
 impl Agent {
@@ -61,6 +63,7 @@ impl Agent {
             final_identity: true,
             files: BTreeMap::new(),
             faults: None,
+            program: None,
         }
     }
 
@@ -72,6 +75,22 @@ impl Agent {
     /// Whether it is the binary with fault points.
     pub fn has_faults(&self) -> bool {
         self.faults.is_some()
+    }
+
+    /// Another program than its own from its next start on, where the binary takes one.
+    pub fn load_program(&mut self, program: Option<PathBuf>) {
+        self.program = program;
+    }
+
+    /// Further arguments from its next start on, in the place of those that it had.
+    pub fn set_arguments(&mut self, arguments: &[&str]) {
+        self.arguments = arguments.iter().map(ToString::to_string).collect();
+    }
+
+    /// Waits until its process ends by itself.
+    pub fn ended(&mut self) -> ExitStatus {
+        let mut process = self.process.take().expect("the agent does not run");
+        process.wait(PATIENCE)
     }
 
     /// A pin directory of its own, beside that of another agent of the host.
@@ -143,6 +162,9 @@ impl Agent {
             .arg("--state-dir")
             .arg(&self.state)
             .args(&self.arguments);
+        if let Some(program) = &self.program {
+            let _: &mut Command = command.env("UDPLB_PROGRAM", program);
+        }
         self.process = Some(self.host.spawn("agent", &mut command));
     }
 
@@ -169,7 +191,7 @@ impl Agent {
 
     /// Returns when every upstream is reachable, but for those that nobody answers for.
     pub fn settle_but(&self, unreachable: &[String]) {
-        self.until("every upstream to be reachable", |metrics| {
+        let _reached = self.until("every upstream to be reachable", |metrics| {
             metrics
                 .matching("udplb_upstream_reachable", &[])
                 .all(|(labels, value)| value > 0.5 || unreachable.contains(&labels["upstream"]))
@@ -178,15 +200,15 @@ impl Agent {
 
     /// Returns when its metrics are as wanted. One scrape that is not answered in time is asked again: a scrape waits
     /// for a change in progress, which waits for every CPU, and those of the machine may have other work.
-    pub fn until(&self, what: &str, wanted: impl Fn(&Metrics) -> bool) {
+    pub fn until(&self, what: &str, wanted: impl Fn(&Metrics) -> bool) -> Metrics {
         wait::until(PATIENCE, what, || {
             let metrics = match scrape::try_scrape(&self.host, ADDRESS) {
                 Ok(metrics) => metrics,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
                 Err(error) => panic!("{what}: {error}:\n{}", self.log()),
             };
-            wanted(&metrics).then_some(())
-        });
+            wanted(&metrics).then_some(metrics)
+        })
     }
 
     /// Replaces the file, in one step.
@@ -205,7 +227,7 @@ impl Agent {
     pub fn reload(&self, config: &str) {
         let before = self.generation();
         self.write(config);
-        self.until("the agent to reload", |metrics| {
+        let _reloaded = self.until("the agent to reload", |metrics| {
             generation(metrics) > before
         });
     }
@@ -217,7 +239,7 @@ impl Agent {
 
     /// Scrapes it.
     pub fn metrics(&self) -> Metrics {
-        scrape::scrape(&self.host, ADDRESS)
+        self.until("a scrape", |_| true)
     }
 
     /// Sends its process a signal that it survives.

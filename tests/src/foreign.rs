@@ -1,6 +1,10 @@
 //! Somebody else's tc programs: some count what they see, one takes a port away, one vouches for checksums. IO.
 
-use std::os::fd::OwnedFd;
+use std::{
+    ffi::CString,
+    os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
+    path::Path,
+};
 
 use crate::{
     lab::Host,
@@ -157,6 +161,23 @@ fn counting(map: &OwnedFd) -> Vec<Instruction> {
         I::new(0xb7, 0, 0, 0, -1),
         I::new(0x95, 0, 0, 0, 0),
     ]
+}
+
+fn pinned(link: &Path) -> OwnedFd {
+    let path = CString::new(link.as_os_str().as_bytes()).unwrap();
+    sys::bpf::pinned(&path).unwrap_or_else(|error| panic!("{}: {error}", link.display()))
+}
+
+/// Detaches somebody's pinned link by force.
+pub fn detach_link(link: &Path) {
+    let _: i32 = sys::bpf::detach(&pinned(link)).unwrap();
+}
+
+/// Puts a program that only counts in the place of the one of somebody's pinned link.
+pub fn replace_program(link: &Path) {
+    let map = sys::bpf::counter_map().unwrap();
+    let program = sys::bpf::load_classifier(&counting(&map)).unwrap();
+    let _: i32 = sys::bpf::replace(&pinned(link), &program).unwrap();
 }
 
 /// How many programs are on an interface's ingress hook by TCX, ours and others.

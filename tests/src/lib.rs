@@ -25,6 +25,7 @@
 //! | that API server in reach of a host, or out of it | [`relay::Relay`] |
 //! | a Kubernetes cluster with nodes, of which pods are real | [`cluster::Cluster`] |
 //! | the product | [`agent::Agent`], [`operator::Operator`] |
+//! | an agent of another version, with other maps | [`other_version`] |
 //!
 //! Everything here fails by panicking, with a message that says what was expected and what came. A test
 //! that cannot run (no root, no BPF) fails; none is skipped. Labs are independent of each other, so tests
@@ -34,6 +35,7 @@ pub mod agent;
 pub mod api_server;
 pub mod bench;
 pub mod capture;
+mod cargo;
 pub mod chart;
 pub mod cluster;
 pub mod demo;
@@ -44,6 +46,7 @@ pub mod manifests;
 pub mod mutants;
 pub mod name_server;
 pub mod operator;
+pub mod other_version;
 pub mod packet;
 mod product;
 pub mod reference;
@@ -52,6 +55,7 @@ pub mod rows;
 pub mod scene;
 pub mod scrape;
 pub mod soak;
+mod sources;
 mod sys;
 pub mod test_run;
 pub mod tracer;

@@ -136,12 +136,15 @@ fn no_pins(agent: &Agent) {
     assert!(left.is_empty(), "{left:?}");
 }
 
-/// Gives the maps that a stopped agent left the name of another version's.
+/// Gives what a stopped agent left the names of another version's, but for what all versions share.
 fn become_another_version(agent: &Agent) {
-    let folders = fs::read_dir(agent.pins()).unwrap();
-    let mut folders = folders.map(|entry| entry.unwrap().path());
-    let maps = folders.find(|path| !path.ends_with("links")).unwrap();
-    fs::rename(maps, agent.pins().join("maps-99")).unwrap();
+    for folder in fs::read_dir(agent.pins()).unwrap() {
+        let path = folder.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if let Some((group, _)) = name.split_once('-') {
+            fs::rename(&path, agent.pins().join(format!("{group}-99"))).unwrap();
+        }
+    }
 }
 
 /// Whose maps `cleanup` meets.
@@ -200,7 +203,7 @@ fn cleanup_takes_down_what_another_version_recorded() {
 }
 
 #[test]
-fn a_filter_that_does_not_use_the_other_versions_maps_stays() {
+fn a_filter_that_does_not_use_our_maps_stays() {
     let lab = shapes::two_collectors("cleanup-successor");
     let node = lab.host("node");
     let run = |name: &str| {
@@ -213,7 +216,6 @@ fn a_filter_that_does_not_use_the_other_versions_maps_stays() {
     };
     let mut first = run("first");
     first.stop();
-    become_another_version(&first);
     drop(node.run("tc filter del dev eth0 ingress"));
     let mut second = run("second");
     second.stop();

@@ -1,6 +1,11 @@
 //! Changes of the file and restarts of the agent under full traffic: nothing lost, nothing doubled, nothing
 //! handled half by one version and half by another.
 
+#[path = "restart/halfway.rs"]
+mod halfway;
+#[path = "restart/upgrade.rs"]
+mod upgrade;
+
 use udplb_tests::scene::{FLOWS, Scene, VERSIONS, WINDOW, config, version};
 
 #[test]

@@ -17,7 +17,7 @@ use udplb_process::{
 use super::{Output, Pins, runtime, socket_address};
 use crate::{
     cleanup::{Summary, clean_up},
-    kernel::bpf::{Maps, OpenError, PinDirectory},
+    kernel::bpf::{PinDirectory, Records},
     preflight::{self, privilege::Capability},
 };
 
@@ -86,11 +86,21 @@ impl Cleanup {
     }
 
     async fn clean_up(&self) -> anyhow::Result<Summary> {
-        let pins = PinDirectory::open_any(&self.pins.pin_dir)?;
-        let mut maps = match Maps::open(pins.path()) {
-            Err(OpenError::Absent { .. }) => None,
-            opened => Some(opened?),
+        let pins = PinDirectory::lock(&self.pins.pin_dir)?;
+        let mut records = match Records::open(pins.path()) {
+            Ok(records) => Some(records),
+            Err(_) if pins.is_empty()? => None,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(
+                    error,
+                    "the records of what is ours cannot be read: the pins are removed, but what was attached by clsact \
+                     filters stays (`tc filter show dev IFACE ingress` shows it as udplb), and so do neighbour entries \
+                     (`ip neigh show proto 209`)"
+                );
+                None
+            }
         };
-        Ok(clean_up(maps.as_mut(), &pins).await?)
+        Ok(clean_up(records.as_mut(), &pins).await?)
     }
 }

@@ -109,6 +109,7 @@ impl Explain {
     async fn attached(&self, maps: &Maps) -> anyhow::Result<BTreeSet<u32>> {
         let mut attached = BTreeSet::new();
         let records = maps
+            .records
             .attachments()
             .context("failed to read what is attached")?;
         for (interface, record) in records {

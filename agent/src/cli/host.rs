@@ -1,6 +1,6 @@
 //! What `run`, `node` and `check` share: where things are on this host, and its kernel taken over. **IO**
 
-use std::{net::SocketAddr, ops::ControlFlow, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, ops::ControlFlow, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -12,7 +12,7 @@ use super::{Pins, socket_address};
 use crate::{
     apply::Kernel,
     kernel::{
-        bpf::{HookChoice, Maps, PinDirectory, Program, Session},
+        bpf::{HookChoice, LoadError, Maps, PinDirectory, PinError, Program, Session},
         netlink::Network,
     },
     preflight, reconcile,
@@ -20,6 +20,7 @@ use crate::{
         Tables,
         capacity::{Capacity, DEFAULT_FORWARDS, DEFAULT_TABLE_BYTES},
     },
+    takeover,
     trace::{Filter, follow},
 };
 
@@ -43,6 +44,11 @@ pub(super) struct Host {
     /// Attach by auto, tcx or clsact
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub(super) hook: HookChoice,
+    /// Look for damage every so often
+    ///
+    /// Hooks, pins and maps that somebody else removed or changed are put right then; neighbour entries at once.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    look_every: u64,
 }
 
 /// How large new maps are.
@@ -67,6 +73,11 @@ pub(super) struct Taken {
 }
 
 impl Host {
+    /// Between two looks for damage.
+    pub(super) const fn look_every(&self) -> Duration {
+        Duration::from_secs(self.look_every)
+    }
+
     /// Takes the host over, if it offers what an agent needs.
     pub(super) async fn take(&self, room: &Room) -> anyhow::Result<Taken> {
         preflight::require(self.hook).await?;
@@ -74,6 +85,9 @@ impl Host {
         let endpoints = Endpoints::bind(self.http_address, "--http-address").await?;
         let network = Network::open().await?;
         let (kernel, capacity) = self.kernel(room, pins, &network).await?;
+        if kernel.takes_over {
+            takeover::tell(&kernel.pins)?;
+        }
         Ok(Taken {
             endpoints,
             network,
@@ -90,7 +104,10 @@ impl Host {
         network: &Network,
     ) -> anyhow::Result<(Kernel, Capacity)> {
         let wanted = Capacity::new(room.max_forwards, room.table_memory.saturating_mul(MIB));
-        let program = Program::load(&pins, &wanted)?;
+        let program = match Program::load(&pins, &wanted) {
+            Ok(program) => program,
+            Err(error) => return Err(refused(pins, error)?),
+        };
         let maps = Maps::open(pins.path())?;
         let capacity = maps.capacity()?;
         if capacity != wanted {
@@ -99,19 +116,34 @@ impl Host {
                  effect after `udplb-agent cleanup`"
             );
         }
+        let takes_over = takeover::is_due(&pins)?;
         let mut kernel = Kernel {
             maps,
             program,
             pins,
             hook: self.hook,
             tables: Tables::empty(),
+            takes_over,
         };
         kernel.tables = kernel.maps.read(&network.facts())?;
+        kernel.maps.settle_owners(&kernel.tables)?;
         reconcile::observe_hooks(&mut kernel)
             .await
             .context("failed to look where our program is attached")?;
         Ok((kernel, capacity))
     }
+}
+
+/// Takes back what a start has made that ends here. What another version left goes on.
+fn refused(pins: PinDirectory, error: LoadError) -> Result<anyhow::Error, PinError> {
+    let takes_over = takeover::is_due(&pins)?;
+    pins.abandon()?;
+    let error = anyhow::Error::new(error);
+    Ok(if takes_over {
+        error.context("failed to take over; the program of another version goes on as it was")
+    } else {
+        error
+    })
 }
 
 /// Logs what becomes of packets, a hundred decisions a second and CPU.

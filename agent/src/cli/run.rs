@@ -98,7 +98,9 @@ impl Run {
                 stop.child_token(),
             ))
         });
-        let reconciler = Reconciler::new(Arc::clone(&kernel), network, only, capacity, metrics);
+        let look_every = self.host.look_every();
+        let kept = Arc::clone(&kernel);
+        let reconciler = Reconciler::new(kept, network, only, capacity, metrics, look_every);
         let ended = host::until(reconciler.run(receiver, guard, stop.clone()), http, &stop).await;
         source.abort();
         if let Some(trace) = trace {
@@ -111,7 +113,7 @@ impl Run {
         }
         let mut kernel = kernel.write().await;
         let Kernel { maps, pins, .. } = &mut *kernel;
-        let summary = cleanup::clean_up(Some(maps), pins).await?;
+        let summary = cleanup::clean_up(Some(&mut maps.records), pins).await?;
         let cleanup::Summary {
             interfaces,
             neighbours,

@@ -19,13 +19,11 @@ use super::{
 };
 use crate::{
     desired::{input::RateLimit, prefix::Prefix},
-    tables::{Tables, balance::BalanceTable, capacity::Capacity},
+    tables::{Tables, balance::BalanceTable, capacity::Capacity, owners::UpstreamId},
 };
 
 /// What makes two upstream blocks one: the destination, then address, port and weight in order.
 pub(super) type Block = (u64, Vec<(Address, [u8; 2], u16)>);
-/// Whose counters they are: destination, address, port.
-pub(super) type UpstreamId = (u64, Address, [u8; 2]);
 
 /// Entries that hash maps still have room for.
 #[derive(Clone, Copy, Debug)]
@@ -119,7 +117,21 @@ impl Ledger {
                 ledger.learn_forward(slot, forward, tables);
             }
         }
+        ledger.learn_unclaimed(tables);
         ledger
+    }
+
+    /// Whoever comes back goes on being counted where it was.
+    fn learn_unclaimed(&mut self, tables: &Tables) {
+        for (&id, &slot) in &tables.unclaimed.forwards {
+            self.forward_counters.learn(id, slot, 1);
+        }
+        for (&id, &slot) in &tables.unclaimed.destinations {
+            self.destination_counters.learn(id, slot, 1);
+        }
+        for (&id, &slot) in &tables.unclaimed.upstreams {
+            self.upstream_counters.learn(id, slot, 1);
+        }
     }
 
     fn learn_listeners(&mut self, tables: &Tables, live: &BTreeMap<u16, LiveGroup>) {

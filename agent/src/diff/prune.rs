@@ -7,12 +7,11 @@ use udplb_abi::{
     forward::{ForwardSlot, SourceKey, UpstreamSlot},
 };
 
-use super::{
-    ledger::{UpstreamId, destinations},
-    pass::Written,
-    plan::Plan,
+use super::{ledger::destinations, pass::Written, plan::Plan};
+use crate::{
+    op::Op,
+    tables::{Tables, owners::UpstreamId},
 };
-use crate::{op::Op, tables::Tables};
 
 /// Everything that the final state refers to.
 #[derive(Debug, Default)]
@@ -113,6 +112,20 @@ impl Finals {
                 upstreams(forward, tables).filter(|(id, _)| !self.upstreams.contains(id));
             gone_upstreams.extend(upstreams.map(|((destination, ..), slot)| (slot, destination)));
         }
+        let unclaimed = &tables.unclaimed;
+        let gone =
+            |(id, slot): (&u64, &u32), stay: &BTreeSet<u64>| (!stay.contains(id)).then_some(*slot);
+        forwards.extend(
+            unclaimed
+                .forwards
+                .iter()
+                .filter_map(|one| gone(one, &self.forwards)),
+        );
+        let destinations = unclaimed.destinations.iter();
+        gone_destinations.extend(destinations.filter_map(|one| gone(one, &self.destinations)));
+        let upstreams = unclaimed.upstreams.iter();
+        let upstreams = upstreams.filter(|(id, _)| !self.upstreams.contains(id));
+        gone_upstreams.extend(upstreams.map(|((destination, ..), slot)| (*slot, *destination)));
         ops.extend(gone_upstreams.into_iter().map(|(counters, destination)| {
             if self.destinations.contains(&destination) {
                 Op::RetireUpstream {

@@ -13,7 +13,7 @@ use udplb_abi::{
 };
 
 use super::{
-    bpf::{MapOpError, Maps},
+    bpf::{MapOpError, Records},
     netlink::{self, Network, Origin, Outcome},
 };
 use crate::facts::InterfaceIndex;
@@ -39,26 +39,26 @@ pub enum NeighbourError {
 
 /// Has the kernel keep an entry fresh.
 pub async fn manage(
-    maps: &mut Maps,
+    records: &mut Records,
     network: &Network,
     interface: InterfaceIndex,
     address: IpAddr,
 ) -> Result<(), NeighbourError> {
     let key = key(interface, address);
-    let before = maps.neighbour(&key)?;
+    let before = records.neighbour(&key)?;
     if before.is_none() {
-        maps.record_neighbour(&key, NEIGHBOUR_UPGRADED)?;
+        records.record_neighbour(&key, NEIGHBOUR_UPGRADED)?;
     }
     match network.manage(interface, address).await {
-        Ok(Outcome::Managed(origin)) => maps.record_neighbour(&key, number(origin))?,
+        Ok(Outcome::Managed(origin)) => records.record_neighbour(&key, number(origin))?,
         Ok(Outcome::Already) => {}
         Ok(Outcome::LeftAlone) => {
-            maps.forget_neighbour(&key)?;
+            records.forget_neighbour(&key)?;
             return Err(NeighbourError::NotOurs { interface, address });
         }
         Err(error) => {
             if before.is_none() {
-                maps.forget_neighbour(&key)?;
+                records.forget_neighbour(&key)?;
             }
             return Err(error.into());
         }
@@ -68,14 +68,14 @@ pub async fn manage(
 
 /// Takes back what [`manage`] did.
 pub async fn release(
-    maps: &mut Maps,
+    records: &mut Records,
     interface: InterfaceIndex,
     address: IpAddr,
 ) -> Result<(), NeighbourError> {
     let key = key(interface, address);
-    if let Some(record) = maps.neighbour(&key)? {
+    if let Some(record) = records.neighbour(&key)? {
         give_back(interface, address, record).await?;
-        maps.forget_neighbour(&key)?;
+        records.forget_neighbour(&key)?;
     }
     Ok(())
 }

@@ -25,6 +25,13 @@ pub fn pins(path: &Path, mounts: bool) -> (Finding, Option<PinState>) {
             finding.note(format!("an agent that runs uses {}", path.display())),
             Some(PinState::InUse),
         ),
+        Ok(state @ PinState::OtherVersion) => (
+            finding.note(format!(
+                "{} is in use by another version of udplb-agent; `run` takes over without a gap",
+                path.display()
+            )),
+            Some(state),
+        ),
         Ok(PinState::Unmounted) => (
             finding.note("no BPF file system is mounted; `run` mounts it"),
             Some(PinState::Unmounted),

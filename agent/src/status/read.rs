@@ -49,7 +49,7 @@ impl Status {
             names,
             hooks: BTreeMap::new(),
         };
-        for (interface, record) in maps.attachments()? {
+        for (interface, record) in maps.records.attachments()? {
             let found = occupants::of(pin_directory, interface, Some(record)).await;
             let _new = host.hooks.insert(interface, (record, found));
         }

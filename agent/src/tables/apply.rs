@@ -102,6 +102,7 @@ impl Tables {
             }
             Op::SetForward { forward, slot } => {
                 let _ = self.forwards.insert(*forward, *slot);
+                self.claim(*slot);
             }
             Op::SetPort { port, word } if *word == PortWord::NOBODY => {
                 let _ = self.ports.remove(port);
@@ -121,6 +122,18 @@ impl Tables {
                 let _ = self.neighbours.insert(key, NeighbourState::Kept);
             }
             _ => {}
+        }
+    }
+
+    /// Whoever is counted by a version in force needs no other mention.
+    fn claim(&mut self, slot: u32) {
+        if self.unclaimed.is_empty() {
+            return;
+        }
+        if let Some(forward) = self.forward_slots.get(&slot).copied() {
+            let mut unclaimed = std::mem::take(&mut self.unclaimed);
+            unclaimed.claim(&forward, self);
+            self.unclaimed = unclaimed;
         }
     }
 
@@ -148,8 +161,23 @@ impl Tables {
                     }
                 }
             }
-            Op::RetireUpstream { destination, .. } => {
+            Op::RetireUpstream {
+                destination,
+                counters,
+            } => {
                 let _ = self.retired.insert(*destination);
+                self.unclaimed.upstreams.retain(|_, slot| slot != counters);
+            }
+            Op::ClearUpstreamCounters { slot: cleared } => {
+                self.unclaimed.upstreams.retain(|_, slot| slot != cleared);
+            }
+            Op::ClearDestinationCounters { slot: cleared } => {
+                self.unclaimed
+                    .destinations
+                    .retain(|_, slot| slot != cleared);
+            }
+            Op::ClearForwardCounters { slot: cleared } => {
+                self.unclaimed.forwards.retain(|_, slot| slot != cleared);
             }
             Op::RemoveRetired { destination } => {
                 let _ = self.retired.remove(destination);

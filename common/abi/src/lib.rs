@@ -31,15 +31,13 @@ pub mod counters;
 pub mod forward;
 pub mod fragment;
 pub mod hash;
+pub mod layout;
 pub mod listener;
 pub mod next_hop;
 pub mod record;
 pub mod trace;
 #[cfg(feature = "user")]
 mod user;
-
-/// Version of the map layout. Pins live in a folder of this number, so that two layouts never mix.
-pub const LAYOUT: u32 = 2;
 
 /// Slot number that names nothing, in every map: slot 0 is never used.
 pub const NONE: u32 = 0;
@@ -90,6 +88,13 @@ pub mod map {
     pub const DESTINATION_COUNTERS: &str = "DESTINATION_COUNTERS";
     /// Per-CPU [`crate::counters::Traffic`] of upstreams: what was sent.
     pub const UPSTREAM_COUNTERS: &str = "UPSTREAM_COUNTERS";
+    /// `u64` by slot of [`FORWARD_COUNTERS`]: the identity of the forward that is counted there; 0 for none. User space
+    /// only, as are the next two.
+    pub const FORWARD_OWNERS: &str = "FORWARD_OWNERS";
+    /// `u64` by slot of [`DESTINATION_COUNTERS`]: the identity of the destination that is counted there.
+    pub const DESTINATION_OWNERS: &str = "DESTINATION_OWNERS";
+    /// [`crate::record::UpstreamOwner`] by slot of [`UPSTREAM_COUNTERS`].
+    pub const UPSTREAM_OWNERS: &str = "UPSTREAM_OWNERS";
     /// Per-CPU hash from interface index to [`crate::counters::InterfaceCounters`].
     pub const INTERFACE_COUNTERS: &str = "INTERFACE_COUNTERS";
     /// Hash from a name's 64-bit identity to [`crate::record::Name`]. User space only.

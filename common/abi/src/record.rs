@@ -1,7 +1,7 @@
 //! What user space keeps beside the datapath's maps, so that a restart or `cleanup` knows what is ours.
 //!
-//! `ATTACHMENTS` and `NEIGHBOURS` keep their names and shapes when [`crate::LAYOUT`] changes: the `cleanup` of every
-//! version reads those of any other.
+//! `ATTACHMENTS` and `NEIGHBOURS` keep their names and shapes for ever: all versions share them, see
+//! [`crate::layout`].
 
 use crate::address::Address;
 
@@ -28,6 +28,23 @@ pub const fn identity(name: &[u8]) -> u64 {
         position += 1;
     }
     hash
+}
+
+/// Whose packets a slot of `UPSTREAM_COUNTERS` counts; all zero for nobody's.
+///
+/// A version with other tables finds by this, and by the identities in `FORWARD_OWNERS` and `DESTINATION_OWNERS`, where
+/// its own upstreams have been counted so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[repr(C, align(8))]
+pub struct UpstreamOwner {
+    /// Identity of the destination.
+    pub destination: u64,
+    /// [`crate::forward::UpstreamSlot::address`].
+    pub address: Address,
+    /// [`crate::forward::UpstreamSlot::port`].
+    pub port: [u8; 2],
+    /// Always zero.
+    pub padding: [u8; 6],
 }
 
 /// `Attachment::hook`: a TCX link (kernel 6.6).
@@ -80,5 +97,6 @@ pub const FILTER_PRIORITY: u16 = 0xd1b0;
 pub const FILTER_HANDLE: u32 = 0xd1b;
 
 const _: () = assert!(size_of::<Name>() == 192);
+const _: () = assert!(size_of::<UpstreamOwner>() == 32);
 const _: () = assert!(size_of::<Attachment>() == 8);
 const _: () = assert!(size_of::<NeighbourKey>() == 20);

@@ -8,7 +8,7 @@ use crate::{
     fragment::{FragmentKey, FragmentSlot},
     listener::{ListenerKey, ListenerSlot, VlanKey},
     next_hop::NextHopSlot,
-    record::{Attachment, Name, Neighbour, NeighbourKey},
+    record::{Attachment, Name, Neighbour, NeighbourKey, UpstreamOwner},
     trace::{TraceBudget, TraceEvent, TraceRequest},
 };
 
@@ -40,6 +40,7 @@ plain!(
     TraceEvent,
     TraceRequest,
     Traffic,
+    UpstreamOwner,
     VlanKey,
 );
 

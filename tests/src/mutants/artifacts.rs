@@ -1,14 +1,15 @@
-//! Has cargo build things, and finds out where they are. IO.
+//! What a run needs is built, and kept. IO.
 
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
 };
 
-use serde_json::Value;
-
-use super::scratch::{folder, root};
+use super::scratch::folder;
+use crate::{
+    cargo::{cargo, find},
+    sources::root,
+};
 
 /// What a run of the suite needs.
 pub(super) struct Artifacts {
@@ -22,8 +23,11 @@ pub(super) struct Artifacts {
 
 impl Artifacts {
     pub(super) fn build() -> Self {
-        let agent = cargo("udplb-agent", &["build", "--example", "other_program"]);
-        let tests = cargo("udplb-tests", &["test", "--no-run", "--test", "packets"]);
+        let built = |arguments: &[&str], package| {
+            cargo(root(), &[arguments, &["--package", package]].concat())
+        };
+        let agent = built(&["build", "--example", "other_program"], "udplb-agent");
+        let tests = built(&["test", "--no-run", "--test", "packets"], "udplb-tests");
         Self {
             script: keep(&find(&agent, "custom-build", "build-script-build")),
             agent: keep(&find(&agent, "example", "other_program")),
@@ -39,41 +43,4 @@ fn keep(built: &Path) -> PathBuf {
     let kept = folder.join(built.file_name().unwrap());
     let _: u64 = fs::copy(built, &kept).unwrap();
     kept
-}
-
-/// What cargo tells of each part of a package that it builds.
-fn cargo(package: &str, arguments: &[&str]) -> Vec<Value> {
-    let mut command = Command::new(env!("CARGO"));
-    let _: &mut Command = command
-        .args(arguments)
-        .args(["--package", package, "--message-format=json"])
-        .current_dir(root());
-    if !cfg!(debug_assertions) {
-        let _: &mut Command = command.arg("--release");
-    }
-    let output = command.stderr(Stdio::inherit()).output();
-    let output = output.expect("cargo does not run");
-    assert!(
-        output.status.success(),
-        "cargo {arguments:?} of {package}: {}",
-        output.status
-    );
-    // Every package says where it is; those of others are elsewhere.
-    let own = |message: &Value| {
-        let manifest = message["manifest_path"].as_str();
-        manifest.is_some_and(|path| path.starts_with(root().to_str().unwrap()))
-    };
-    String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .filter(|message: &Value| message["reason"] == "compiler-artifact" && own(message))
-        .collect()
-}
-
-fn find(artifacts: &[Value], kind: &str, name: &str) -> PathBuf {
-    let found = artifacts.iter().find(|artifact| {
-        artifact["target"]["kind"][0] == kind && artifact["target"]["name"] == name
-    });
-    let artifact = found.unwrap_or_else(|| panic!("cargo tells of no {kind} {name}"));
-    PathBuf::from(artifact["filenames"][0].as_str().unwrap())
 }

@@ -7,24 +7,7 @@ use std::{
 };
 
 use super::{Mutant, edit};
-
-/// What the build of the program reads: its workspace.
-const SOURCES: [&str; 9] = [
-    "Cargo.toml",
-    "Cargo.lock",
-    "rust-toolchain.toml",
-    "agent",
-    "agent-ebpf",
-    "common",
-    "deploy",
-    "operator",
-    "tests",
-];
-
-/// The root of the repository.
-pub(super) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
-}
+use crate::sources::{copy_to, root};
 
 /// Where everything is that a run makes.
 pub(super) fn folder() -> PathBuf {
@@ -48,9 +31,7 @@ impl Scratch {
         for new in [&sources, &output] {
             fs::create_dir_all(new).unwrap();
         }
-        for name in SOURCES {
-            copy(&root().join(name), &sources.join(name));
-        }
+        copy_to(&sources, |_, text| text);
         Self {
             sources,
             output,
@@ -90,18 +71,5 @@ impl Scratch {
         let program = self.build();
         fs::write(&file, text).unwrap();
         program
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    if from.is_dir() {
-        fs::create_dir_all(to).unwrap();
-        for entry in fs::read_dir(from).unwrap() {
-            let entry = entry.unwrap();
-            copy(&entry.path(), &to.join(entry.file_name()));
-        }
-    } else {
-        let _: u64 =
-            fs::copy(from, to).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
     }
 }

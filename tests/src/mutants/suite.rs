@@ -2,11 +2,9 @@
 
 use std::{collections::BTreeMap, fmt, fs, path::Path, process::Command};
 
-use super::{
-    artifacts::Artifacts,
-    scratch::{folder, root},
-};
+use super::{artifacts::Artifacts, scratch::folder};
 use crate::rows::RED;
+use crate::sources::root;
 
 /// Themes wait for the kernel more than they compute.
 const THREADS: &str = "8";

@@ -56,7 +56,8 @@ impl Stage {
             lab.host("sender").mac("eth0"),
             theme.interface
         )));
-        let mut agent = Agent::new(lab.host("node"), &["--keep"]);
+        // Rows may note in its maps what this kernel has no device for: nobody shall put that right.
+        let mut agent = Agent::new(lab.host("node"), &["--keep", "--look-every", "3600"]);
         agent.write(&theme.config);
         agent.run();
         agent.settle_but(&theme.unreachable);

@@ -4,6 +4,7 @@ pub(crate) mod listing;
 pub(crate) mod run;
 
 use std::{
+    ffi::CStr,
     io,
     mem::size_of_val,
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
@@ -15,7 +16,10 @@ const MAP_CREATE: u32 = 0;
 const MAP_LOOKUP: u32 = 1;
 const MAP_UPDATE: u32 = 2;
 const PROGRAM_LOAD: u32 = 5;
+const OBJECT_GET: u32 = 7;
 const LINK_CREATE: u32 = 28;
+const LINK_UPDATE: u32 = 29;
+const LINK_DETACH: u32 = 34;
 const MAP_ARRAY: u32 = 2;
 const MAP_PROGRAMS: u32 = 3;
 const TCX_INGRESS: u32 = 46;
@@ -188,6 +192,22 @@ pub(crate) fn attach_tcx_ingress(
         .set(8, TCX_INGRESS)
         .set(12, flags);
     open(LINK_CREATE, attributes)
+}
+
+/// What is pinned there.
+pub(crate) fn pinned(path: &CStr) -> io::Result<OwnedFd> {
+    open(OBJECT_GET, Attributes::default().point(0, path.as_ptr()))
+}
+
+/// Takes a link's program off its hook, whoever else holds the link.
+pub(crate) fn detach(link: &OwnedFd) -> io::Result<i32> {
+    command(LINK_DETACH, &mut Attributes::default().descriptor(0, link))
+}
+
+/// Puts another program in the place of a link's.
+pub(crate) fn replace(link: &OwnedFd, program: &OwnedFd) -> io::Result<i32> {
+    let attributes = Attributes::default().descriptor(0, link);
+    command(LINK_UPDATE, &mut attributes.descriptor(4, program))
 }
 
 /// How many programs an interface has on that hook.

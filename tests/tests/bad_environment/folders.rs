@@ -1,6 +1,6 @@
 //! Folders and addresses that cannot be used, and maps that do not fit.
 
-use std::{fs, path::PathBuf};
+use std::fs;
 
 use nix::sys::signal::Signal;
 use udplb_tests::{agent, wait};
@@ -90,39 +90,23 @@ fn a_second_agent_is_refused_and_the_first_goes_on() {
     }
 }
 
-/// Lets an agent run and end, and returns the folder of the maps that it leaves.
-fn left_maps(situation: &Situation) -> PathBuf {
+/// Lets an agent run and end, with its maps left there.
+fn leave_maps(situation: &Situation) {
     let mut agent = situation.run(&["--keep"]);
     agent.signal(Signal::SIGTERM);
     assert!(agent.wait(PATIENCE).success());
-    let entries = fs::read_dir(&situation.pins).unwrap();
-    let mut paths = entries.map(|entry| entry.unwrap().path());
-    paths
-        .find(|path| path.file_name().unwrap() != "links")
-        .unwrap()
 }
 
 #[test]
-fn maps_of_another_version_are_named() {
-    let situation = Situation::new("env-layout");
-    let maps = left_maps(&situation);
-    fs::rename(&maps, situation.pins.join("maps-99")).unwrap();
-    situation.refused(&[&format!(
-        "{} holds the maps of another version of udplb-agent (maps-99, this one has {}); run `udplb-agent cleanup` of that version, or give this one its own folder with --pin-dir",
-        situation.pins.display(),
-        maps.file_name().unwrap().display()
-    )]);
-    // What runs goes on meanwhile, with the maps that its program holds.
-    situation.use_it();
-    // Whoever has that version no more can take it down all the same, even if it kept other records.
-    fs::remove_file(situation.pins.join("maps-99/ATTACHMENTS")).unwrap();
+fn records_that_cannot_be_read_are_taken_down() {
+    let situation = Situation::new("env-records");
+    leave_maps(&situation);
+    fs::remove_file(situation.pins.join("records/ATTACHMENTS")).unwrap();
     let output = situation.output("cleanup", &[]);
     assert!(output.status.success());
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(
-        said.contains(
-            "maps-99 is of another version of udplb-agent and its records cannot be read: its pins are removed"
-        ),
+        said.contains("the records of what is ours cannot be read: the pins are removed"),
         "{said}"
     );
     assert!(!situation.pins.exists());
@@ -132,7 +116,8 @@ fn maps_of_another_version_are_named() {
 #[test]
 fn a_map_of_another_shape_is_named() {
     let situation = Situation::new("env-shape");
-    let maps = left_maps(&situation);
+    leave_maps(&situation);
+    let maps = situation.pins.join("tables-1");
     // A hash in the place of an array.
     fs::remove_file(maps.join("FORWARDS")).unwrap();
     fs::rename(maps.join("LISTENERS"), maps.join("FORWARDS")).unwrap();

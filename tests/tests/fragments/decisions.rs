@@ -1,6 +1,6 @@
 //! What was decided for the first fragment counts for the datagram, as long as its forward stays as it is.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs};
 
 use serde_json::Value;
 use udplb_tests::{
@@ -204,6 +204,33 @@ fn what_changes_in_between_orphans_the_rest_of_its_own_datagrams_only() {
     send(lab.host("sender"), "eth0", &frames[2..]);
     let third = copies.expect(1, is_fragment).remove(0);
     assert_same("when it is back", &wanted[2], third.packet.ip_packet());
+}
+
+/// Another version with the same tables goes on with what the first one has decided, in both directions. It counts in
+/// another layout, so its counters begin anew, and it says so.
+#[test]
+fn another_version_with_the_same_tables_puts_datagrams_together() {
+    let lab = shapes::two_collectors("fragments-version");
+    let mut agent = Agent::start(lab.host("node"), &spec("Forward", 1));
+    let mut copies = Capture::link(lab.host("collector1"), "eth0");
+    let large = datagram(0, 3000);
+    let wanted = copied(&large, 0).fragments(SIZE);
+    let frames = framed(&lab, &large, &large.fragments(SIZE));
+    for (number, frame) in frames.into_iter().enumerate() {
+        send(lab.host("sender"), "eth0", &[frame]);
+        let copy = copies.expect(1, is_fragment).remove(0);
+        assert_same("a copy", &wanted[number], copy.packet.ip_packet());
+        assert_eq!(agent.metrics().count("udplb_matched_packets_total", &[]), 1);
+        agent.stop();
+        // What a version leaves whose counters are otherwise.
+        let totals = ["totals-1", "totals-99"].map(|name| agent.pins().join(name));
+        fs::rename(&totals[0], &totals[1]).unwrap();
+        agent.run();
+        assert!(!totals[1].exists());
+    }
+    assert_eq!(unmatched(&agent, "orphan_fragment"), 0);
+    let said = "counters of forwards, destinations and upstreams begin anew: the other version has another layout for them";
+    assert_eq!(agent.log().matches(said).count(), FRAGMENTS);
 }
 
 /// Each fragment is a packet: one that is too long, or at the end of its life, is dropped for itself; and where the

@@ -12,7 +12,7 @@ use udplb_abi::{
 use crate::{
     facts::{Facts, Keeper, Neighbour, NeighbourState},
     observed::Snapshot,
-    tables::Tables,
+    tables::{Tables, owners::Recorded},
 };
 
 const KEY: ListenerKey = ListenerKey {
@@ -132,6 +132,11 @@ pub(super) fn reread(tables: &Tables) -> Tables {
             .map(|(&id, name)| (id, name.clone()))
             .collect(),
         retired: tables.retired.iter().copied().collect(),
+        owners: Recorded {
+            forwards: &[],
+            destinations: &[],
+            upstreams: &[],
+        },
         attachments: tables.attachments.keys().copied().collect(),
         current_hooks: tables.attachments.keys().copied().collect(),
         stale_hooks: [].into(),

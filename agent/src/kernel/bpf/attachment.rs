@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use aya::programs::{ProgramError, SchedClassifier};
+use aya::programs::{ProgramError, SchedClassifier, loaded_programs};
 use nix::errno::Errno;
 use thiserror::Error;
 use udplb_abi::{
@@ -47,8 +47,6 @@ pub enum AttachError {
     Pins(#[from] PinError),
     #[error(transparent)]
     Program(#[from] LoadError),
-    #[error("failed to ask for the identity of a program")]
-    Identity(#[source] Box<ProgramError>),
 }
 
 /// Where our program sits.
@@ -65,7 +63,7 @@ pub struct Hooks {
 /// Looks where our program sits.
 pub async fn look(
     program: &mut Program,
-    maps: &Maps,
+    records: &Records,
     pins: &PinDirectory,
 ) -> Result<Hooks, AttachError> {
     let ours = program.ids()?;
@@ -73,7 +71,7 @@ pub async fn look(
         pinned: pinned(pins)?,
         ..Hooks::default()
     };
-    for (interface, attachment) in maps.attachments()? {
+    for (interface, attachment) in records.attachments()? {
         let _new = hooks.recorded.insert(interface);
         let runs = match attachment.hook {
             HOOK_TCX => hook::runs_tcx(&ours, interface)?,
@@ -107,33 +105,32 @@ pub async fn attach(
     choice: HookChoice,
     (interface, kind): (InterfaceIndex, LinkKind),
 ) -> Result<(), AttachError> {
-    let mut recorded = maps.attachment(interface)?;
+    let mut recorded = maps.records.attachment(interface)?;
     let hook = choose(choice, recorded);
     if recorded.is_some_and(|record| record.hook != number(hook)) {
-        detach(maps, pins, interface).await?;
+        detach(&mut maps.records, pins, interface).await?;
         recorded = None;
     }
-    if recorded.is_none() {
-        maps.clear_interface(interface)?;
-    }
+    maps.count_interface(interface, recorded.is_none())?;
+    let records = &mut maps.records;
     let attached = match hook {
         Hook::Tcx => {
-            maps.record_attachment(interface, number(hook), false)?;
+            records.record_attachment(interface, number(hook), false)?;
             hook::attach_tcx(program.of(kind)?, interface, &pins.link(interface))
                 .map_err(AttachError::from)
         }
-        Hook::Clsact => attach_clsact(program.of(kind)?, maps, interface, recorded).await,
+        Hook::Clsact => attach_clsact(program.of(kind)?, records, interface, recorded).await,
     };
     if attached.is_err() && recorded.is_none() {
         // Nothing is there that the record could stand for; the first error is the one to tell.
-        let _detached = detach(maps, pins, interface).await;
+        let _detached = detach(records, pins, interface).await;
     }
     attached
 }
 
 async fn attach_clsact(
     program: &mut SchedClassifier,
-    maps: &mut Maps,
+    records: &mut Records,
     interface: InterfaceIndex,
     recorded: Option<Attachment>,
 ) -> Result<(), AttachError> {
@@ -145,52 +142,23 @@ async fn attach_clsact(
         }
     }
     let was_created = recorded.is_some_and(|record| record.created_qdisc != 0);
-    maps.record_attachment(interface, HOOK_CLSACT, !is_there || was_created)?;
+    records.record_attachment(interface, HOOK_CLSACT, !is_there || was_created)?;
     if !is_there && !hook::add_clsact(interface)? {
         // Somebody else was faster.
-        maps.record_attachment(interface, HOOK_CLSACT, false)?;
+        records.record_attachment(interface, HOOK_CLSACT, false)?;
     }
     Ok(hook::attach_clsact(program, interface)?)
 }
 
-/// Takes the program off an interface; with it the clsact qdisc where that is ours and empty.
+/// Takes the program off an interface, whichever version put it there; with it the clsact qdisc where that is ours and
+/// empty.
 pub async fn detach(
-    maps: &mut Maps,
+    records: &mut Records,
     pins: &PinDirectory,
     interface: InterfaceIndex,
 ) -> Result<(), AttachError> {
-    take_off(pins, interface, maps.attachment(interface)?).await?;
-    removed(
-        map::INTERFACE_COUNTERS,
-        maps.interface_counters.remove(&interface),
-    )?;
-    removed(map::ATTACHMENTS, maps.attachments.remove(&interface))?;
-    Ok(())
-}
-
-/// Takes the program of another version off an interface. Tells whether what is there is that version's: its filter is
-/// the one that works with its maps.
-pub async fn detach_other(
-    records: &Records,
-    pins: &PinDirectory,
-    interface: InterfaceIndex,
-    record: Attachment,
-) -> Result<bool, AttachError> {
-    if record.hook == HOOK_CLSACT {
-        if !qdisc::has_clsact(interface).await? {
-            return Ok(true);
-        }
-        let program = qdisc::ingress_program(interface, FILTER_PRIORITY, FILTER_HANDLE).await?;
-        if let Some(program) = program
-            && !records
-                .are_used_by(program)
-                .map_err(|error| AttachError::Identity(error.into()))?
-        {
-            return Ok(false);
-        }
-    }
-    take_off(pins, interface, Some(record)).await?;
-    Ok(true)
+    take_off(pins, interface, records.attachment(interface)?).await?;
+    Ok(records.forget_attachment(interface)?)
 }
 
 /// Takes down what a record stands for, and a pinned link with or without one.
@@ -202,6 +170,7 @@ async fn take_off(
     hook::detach_tcx(interface, &pins.link(interface))?;
     if let Some(record) = record
         && record.hook == HOOK_CLSACT
+        && is_ours(pins, interface).await?
     {
         hook::detach_clsact(interface)?;
         if record.created_qdisc != 0 {
@@ -209,6 +178,23 @@ async fn take_off(
         }
     }
     Ok(())
+}
+
+/// Whether the filter in our place, if there is one, works with maps that are pinned here, of any version. Another agent's
+/// does not: it came after somebody had removed ours. Only `CAP_SYS_ADMIN` may ask; without it, the filter counts as ours.
+async fn is_ours(pins: &PinDirectory, interface: InterfaceIndex) -> Result<bool, AttachError> {
+    if !qdisc::has_clsact(interface).await? {
+        return Ok(true);
+    }
+    let program = qdisc::ingress_program(interface, FILTER_PRIORITY, FILTER_HANDLE).await?;
+    let info = loaded_programs()
+        .map_while(Result::ok)
+        .find(|info| Some(info.id()) == program);
+    let Some(Ok(Some(used))) = info.map(|info| info.map_ids()) else {
+        return Ok(true);
+    };
+    let pinned = pins.map_ids()?;
+    Ok(used.iter().any(|map| pinned.contains(map)))
 }
 
 /// An interface keeps the hook that it has unless another one was asked for.
@@ -237,31 +223,25 @@ pub fn pinned(pins: &PinDirectory) -> Result<BTreeSet<InterfaceIndex>, PinError>
 }
 
 impl Maps {
-    /// The record of an interface.
-    fn attachment(&self, interface: InterfaceIndex) -> Result<Option<Attachment>, MapOpError> {
-        absent(map::ATTACHMENTS, self.attachments.get(&interface, ANY))
-    }
-
-    fn record_attachment(
+    /// Has the program count what it lets go on an interface, from zero on where that `is_new`.
+    fn count_interface(
         &mut self,
         interface: InterfaceIndex,
-        hook: u8,
-        created_qdisc: bool,
+        is_new: bool,
     ) -> Result<(), MapOpError> {
-        let record = Attachment {
-            hook,
-            created_qdisc: created_qdisc.into(),
-            padding: [0; 6],
-        };
-        refused(
-            map::ATTACHMENTS,
-            self.attachments.insert(&interface, &record, ANY),
-        )
+        let name = map::INTERFACE_COUNTERS;
+        let counters = &mut self.interface_counters;
+        if is_new || absent(name, counters.get(&interface, ANY))?.is_none() {
+            let cleared = zeros::<InterfaceCounters>()
+                .and_then(|zeros| counters.insert(&interface, zeros, ANY));
+            refused(name, cleared)?;
+        }
+        Ok(())
     }
 
-    fn clear_interface(&mut self, interface: InterfaceIndex) -> Result<(), MapOpError> {
-        let cleared = zeros::<InterfaceCounters>()
-            .and_then(|zeros| self.interface_counters.insert(&interface, zeros, ANY));
-        refused(map::INTERFACE_COUNTERS, cleared)
+    /// Forgets what was counted on an interface.
+    pub fn forget_interface(&mut self, interface: InterfaceIndex) -> Result<(), MapOpError> {
+        let counters = &mut self.interface_counters;
+        removed(map::INTERFACE_COUNTERS, counters.remove(&interface))
     }
 }

@@ -13,10 +13,10 @@ use udplb_abi::{
     listener::{ListenerKey, ListenerSlot, VlanKey},
     map,
     next_hop::NextHopSlot,
-    record::{Attachment, Name, Neighbour, NeighbourKey},
+    record::{Name, UpstreamOwner},
 };
 
-use super::{mapped::Mapped, pins};
+use super::{Records, mapped::Mapped, pins};
 
 /// Why a pinned map could not be opened.
 #[derive(Debug, Error)]
@@ -28,6 +28,17 @@ pub enum OpenError {
     Absent {
         /// The folder.
         path: std::path::PathBuf,
+    },
+    /// Only an agent of another version has.
+    #[error(
+        "{path} is in use by another version of udplb-agent ({found}): ask that version, or start this one, which \
+         takes over without a gap"
+    )]
+    OtherVersion {
+        /// The folder.
+        path: std::path::PathBuf,
+        /// What it left there.
+        found: String,
     },
     /// The kernel refused to open a pin.
     #[error("failed to open the BPF map {name}")]
@@ -70,8 +81,11 @@ pub struct Maps {
     pub(super) interface_counters: PerCpuHashMap<MapData, u32, InterfaceCounters>,
     pub(super) names: HashMap<MapData, u64, Name>,
     pub(super) retired: HashMap<MapData, u64, Traffic>,
-    pub(super) attachments: HashMap<MapData, u32, Attachment>,
-    pub(super) neighbours: HashMap<MapData, NeighbourKey, Neighbour>,
+    pub(super) forward_owners: Mapped<u64>,
+    pub(super) destination_owners: Mapped<u64>,
+    pub(super) upstream_owners: Mapped<UpstreamOwner>,
+    /// What all versions share.
+    pub records: Records,
 }
 
 impl std::fmt::Debug for Maps {
@@ -83,15 +97,9 @@ impl std::fmt::Debug for Maps {
 impl Maps {
     /// Opens the maps below a pin directory. Takes no lock: for readers, and for the agent that has it.
     pub fn open(pin_directory: &Path) -> Result<Self, OpenError> {
-        let folder = pins::maps_of(pin_directory);
-        if !folder.join(map::PORTS).exists() {
-            return Err(OpenError::Absent {
-                path: pin_directory.to_owned(),
-            });
-        }
-        let pin = |name| {
-            MapData::from_pin(folder.join(name)).map_err(|source| OpenError::Pin { name, source })
-        };
+        is_there(pin_directory)?;
+        let pin = opener(pin_directory);
+        let pin = &pin;
         Ok(Self {
             ports: array(map::PORTS, pin)?,
             listeners: typed(map::LISTENERS, pin, Map::HashMap)?,
@@ -112,9 +120,40 @@ impl Maps {
             interface_counters: typed(map::INTERFACE_COUNTERS, pin, Map::PerCpuHashMap)?,
             names: typed(map::NAMES, pin, Map::HashMap)?,
             retired: typed(map::RETIRED, pin, Map::HashMap)?,
-            attachments: typed(map::ATTACHMENTS, pin, Map::HashMap)?,
-            neighbours: typed(map::NEIGHBOURS, pin, Map::HashMap)?,
+            forward_owners: array(map::FORWARD_OWNERS, pin)?,
+            destination_owners: array(map::DESTINATION_OWNERS, pin)?,
+            upstream_owners: array(map::UPSTREAM_OWNERS, pin)?,
+            records: Records::open(pin_directory)?,
         })
+    }
+}
+
+/// Fails where no agent of this version has made its maps.
+pub(super) fn is_there(pin_directory: &Path) -> Result<(), OpenError> {
+    if pins::is_set_up(pin_directory) {
+        return Ok(());
+    }
+    let path = pin_directory.to_owned();
+    // What cannot be listed is not there for us.
+    let others = pins::others(pin_directory).unwrap_or_default();
+    let names = others.iter().filter_map(|folder| folder.file_name());
+    let mut names: Vec<_> = names.map(|name| name.display().to_string()).collect();
+    names.sort();
+    Err(if names.is_empty() {
+        OpenError::Absent { path }
+    } else {
+        let found = names.join(", ");
+        OpenError::OtherVersion { path, found }
+    })
+}
+
+/// Opens maps by their names.
+pub(super) fn opener(
+    pin_directory: &Path,
+) -> impl Fn(&'static str) -> Result<MapData, OpenError> + use<'_> {
+    move |name| {
+        let pin = pins::pin_of(pin_directory, name);
+        MapData::from_pin(pin).map_err(|source| OpenError::Pin { name, source })
     }
 }
 

@@ -8,7 +8,7 @@ use udplb_abi::{
     forward::{ForwardSlot, SOURCE_KEY_BITS, TABLE_ENTRIES_PER_VALUE, UpstreamSlot},
     listener::LISTENER_KEY_BITS,
     map,
-    record::{MAX_NAME, Name, Neighbour, NeighbourKey},
+    record::{MAX_NAME, Name},
 };
 
 use super::{Maps, mapped};
@@ -135,14 +135,8 @@ impl Maps {
             Op::RemoveRetired { destination } => {
                 removed(map::RETIRED, self.retired.remove(destination))
             }
-            Op::ClearForwardCounters { slot } => refused(
-                map::FORWARD_COUNTERS,
-                zeros().and_then(|zeros| self.forward_counters.set(*slot, zeros, ANY)),
-            ),
-            Op::ClearDestinationCounters { slot } => refused(
-                map::DESTINATION_COUNTERS,
-                zeros().and_then(|zeros| self.destination_counters.set(*slot, zeros, ANY)),
-            ),
+            Op::ClearForwardCounters { slot } => self.clear_forward(*slot),
+            Op::ClearDestinationCounters { slot } => self.clear_destination(*slot),
             Op::ClearUpstreamCounters { slot } => self.clear_upstream(*slot),
             Op::RemoveName { id } => removed(map::NAMES, self.names.remove(id)),
             Op::Attach { .. }
@@ -153,37 +147,12 @@ impl Maps {
         }
     }
 
-    /// The record of a neighbour entry.
-    pub(in crate::kernel) fn neighbour(
-        &self,
-        key: &NeighbourKey,
-    ) -> Result<Option<Neighbour>, MapOpError> {
-        absent(map::NEIGHBOURS, self.neighbours.get(key, ANY))
-    }
-
-    /// Records what was done to a neighbour entry.
-    pub(in crate::kernel) fn record_neighbour(
-        &mut self,
-        key: &NeighbourKey,
-        origin: u32,
-    ) -> Result<(), MapOpError> {
-        let record = Neighbour { origin };
-        refused(map::NEIGHBOURS, self.neighbours.insert(key, &record, ANY))
-    }
-
-    /// Removes the record of a neighbour entry.
-    pub(in crate::kernel) fn forget_neighbour(
-        &mut self,
-        key: &NeighbourKey,
-    ) -> Result<(), MapOpError> {
-        removed(map::NEIGHBOURS, self.neighbours.remove(key))
-    }
-
     /// With another stamp, so that what a program remembers of the slot's last meaning is not taken for this one.
     fn write_forward(&self, slot: u32, value: &ForwardSlot) {
         let stamp = self.forward_stamps.load(slot, 0).wrapping_add(1);
         self.forward_stamps.store(slot, 0, stamp);
         self.forward_slots.write(slot, *value);
+        self.own(value);
     }
 
     fn write_table(&self, first: u32, entries: &[u8]) {
@@ -213,13 +182,6 @@ impl Maps {
         }
         refused(map::RETIRED, self.retired.insert(&destination, &total, ANY))?;
         self.clear_upstream(counters)
-    }
-
-    fn clear_upstream(&mut self, slot: u32) -> Result<(), MapOpError> {
-        refused(
-            map::UPSTREAM_COUNTERS,
-            zeros().and_then(|zeros| self.upstream_counters.set(slot, zeros, ANY)),
-        )
     }
 }
 

@@ -1,11 +1,15 @@
 //! The pin directory: where maps and links outlive the process. **IO**
+//!
+//! What is in it, and which of it every version understands, says [`udplb_abi::layout`].
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
-    io,
+    io, iter,
     path::{Path, PathBuf},
 };
 
+use aya::maps::MapInfo;
 use nix::{
     errno::Errno,
     fcntl::{Flock, FlockArg},
@@ -13,84 +17,16 @@ use nix::{
     sys::statfs::{BPF_FS_MAGIC, statfs},
     unistd::{AccessFlags, eaccess},
 };
-use thiserror::Error;
-use udplb_abi::LAYOUT;
+use udplb_abi::{layout::Group, map};
 
+mod error;
+
+pub use error::PinError;
+
+/// The folder of TCX links.
+const LINKS: &str = "links";
 /// Where BPF file systems are mounted by convention.
 const BPFFS: &str = "/sys/fs/bpf";
-
-/// What went wrong with the pin directory.
-#[derive(Debug, Error)]
-pub enum PinError {
-    /// The folder is not on a BPF file system.
-    #[error(
-        "{path} is not on a BPF file system; mount one (`mount -t bpf bpf {BPFFS}`) or choose \
-         another folder with --pin-dir"
-    )]
-    NotBpffs {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// The BPF file system could not be mounted.
-    #[error(
-        "no BPF file system is at {BPFFS} and it cannot be mounted from here; mount it as root \
-         (`mount -t bpf bpf {BPFFS}`) or choose --pin-dir"
-    )]
-    Mount {
-        /// Why.
-        #[source]
-        source: Errno,
-    },
-    /// The BPF file system is mounted read-only.
-    #[error(
-        "{path} is on a read-only BPF file system; remount it (`mount -o remount,rw {BPFFS}`) \
-             or choose another folder with --pin-dir"
-    )]
-    ReadOnly {
-        /// The folder, or the nearest one above it that exists.
-        path: PathBuf,
-    },
-    /// This user may not write there.
-    #[error(
-        "this user may not write to {path}; run as its owner, or choose another folder with --pin-dir"
-    )]
-    Denied {
-        /// The folder, or the nearest one above it that exists.
-        path: PathBuf,
-    },
-    /// Maps of another layout are in use.
-    #[error(
-        "{path} holds the maps of another version of udplb-agent ({found}, this one has {ours}); \
-         run `udplb-agent cleanup` of that version, or give this one its own folder with --pin-dir"
-    )]
-    OtherVersion {
-        /// The folder.
-        path: PathBuf,
-        /// What is there.
-        found: String,
-        /// What this version makes.
-        ours: String,
-    },
-    /// Another agent works with the folder.
-    #[error(
-        "another udplb-agent uses {path}; stop it, or give this one its own folder with --pin-dir"
-    )]
-    Busy {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// A file operation failed.
-    #[error("failed to {action} {path}")]
-    File {
-        /// What was tried.
-        action: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why it failed.
-        #[source]
-        source: io::Error,
-    },
-}
 
 /// What a pin directory is like before anybody works with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +35,8 @@ pub enum PinState {
     Fresh,
     /// An agent left its maps there.
     Adoptable,
+    /// An agent of another version left its maps there.
+    OtherVersion,
     /// An agent works with it now.
     InUse,
     /// Its file system has to be mounted first.
@@ -109,29 +47,39 @@ pub enum PinState {
 #[derive(Debug)]
 pub struct PinDirectory {
     path: PathBuf,
+    /// The folders that this process made.
+    made: Vec<PathBuf>,
     _lock: Flock<File>,
 }
 
 impl PinDirectory {
-    /// Creates the folder where it is missing and locks it, to work with its maps.
+    /// Locks the folder, whatever is in it. Creates it where it is missing.
+    pub fn lock(path: &Path) -> Result<Self, PinError> {
+        mount_where_missing(path)?;
+        create(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            made: Vec::new(),
+            _lock: lock(path)?,
+        })
+    }
+
+    /// As [`PinDirectory::lock`], with the folders of this version in it, to work with their maps.
     pub fn open(path: &Path) -> Result<Self, PinError> {
-        let directory = Self::open_any(path)?;
-        refuse_other_versions(path)?;
+        let mut directory = Self::lock(path)?;
+        for folder in ours(path) {
+            if !folder.exists() {
+                create(&folder)?;
+                directory.made.push(folder);
+            }
+        }
         Ok(directory)
     }
 
-    /// As [`PinDirectory::open`], whichever version left what is there: to take it down.
-    pub fn open_any(path: &Path) -> Result<Self, PinError> {
-        mount_where_missing(path)?;
-        create(path)?;
-        let lock = lock(path)?;
-        let directory = Self {
-            path: path.to_owned(),
-            _lock: lock,
-        };
-        create(&directory.maps())?;
-        create(&directory.links())?;
-        Ok(directory)
+    /// Removes what this process made: a start that fails leaves nothing behind. To be called before anything is
+    /// attached.
+    pub fn abandon(self) -> Result<(), PinError> {
+        self.made.iter().try_for_each(|folder| remove(folder))
     }
 
     /// What [`PinDirectory::open`] would meet; changes nothing. `mounts`: whether this process may mount.
@@ -161,11 +109,12 @@ impl PinDirectory {
             Err(error) => return Err(error),
         }
         writable(path)?;
-        refuse_other_versions(path)?;
-        Ok(if entries(&maps_of(path))?.is_empty() {
+        Ok(if is_set_up(path) {
+            PinState::Adoptable
+        } else if others(path)?.is_empty() {
             PinState::Fresh
         } else {
-            PinState::Adoptable
+            PinState::OtherVersion
         })
     }
 
@@ -175,17 +124,56 @@ impl PinDirectory {
         &self.path
     }
 
-    /// The folders with the maps of other versions. [`PinDirectory::remove`] takes them down without knowing
-    /// what is in them.
-    pub fn other_versions(&self) -> Result<Vec<PathBuf>, PinError> {
-        other_versions(&self.path)
+    /// The groups of maps that another version has, too, and this process had to make anew.
+    pub fn begun_anew(&self) -> Result<Vec<Group>, PinError> {
+        let others = self.others()?;
+        let names: Vec<_> = others
+            .iter()
+            .filter_map(|path| path.file_name()?.to_str())
+            .collect();
+        let is_another = |group: Group, name: &&str| {
+            let rest = name.strip_prefix(group.name());
+            rest.is_some_and(|rest| rest.starts_with('-'))
+        };
+        let anew = Group::ALL.into_iter().filter(|&group| {
+            self.made.contains(&folder_of(&self.path, group))
+                && names.iter().any(|name| is_another(group, name))
+        });
+        Ok(anew.collect())
     }
 
-    /// Where maps are pinned. Each layout has a folder of its own, so that a program never meets maps
-    /// of another shape.
-    #[must_use]
-    pub fn maps(&self) -> PathBuf {
-        maps_of(&self.path)
+    /// Whether nothing is pinned there.
+    pub fn is_empty(&self) -> Result<bool, PinError> {
+        for folder in entries(&self.path)? {
+            if !entries(&folder)?.is_empty() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The folders of other versions, whose programs may still be on some hook.
+    pub fn others(&self) -> Result<Vec<PathBuf>, PinError> {
+        others(&self.path)
+    }
+
+    /// Removes the folders of other versions.
+    pub fn remove_others(&self) -> Result<(), PinError> {
+        self.others()?.iter().try_for_each(|folder| remove(folder))
+    }
+
+    /// The kernel's numbers of all pinned maps, of other versions too.
+    pub(super) fn map_ids(&self) -> Result<BTreeSet<u32>, PinError> {
+        let mut ids = BTreeSet::new();
+        for folder in entries(&self.path)? {
+            let pins = entries(&folder)?;
+            // What is no map, or was removed meanwhile, has no number.
+            ids.extend(
+                pins.iter()
+                    .filter_map(|pin| Some(MapInfo::from_pin(pin).ok()?.id())),
+            );
+        }
+        Ok(ids)
     }
 
     /// Where TCX links are pinned.
@@ -200,13 +188,10 @@ impl PinDirectory {
         link_of(&self.path, interface)
     }
 
-    /// Removes every pin, of older layouts too, and the folders.
+    /// Removes every pin, of other versions too, and the folders.
     pub fn remove(&self) -> Result<(), PinError> {
         for folder in entries(&self.path)? {
-            for pin in entries(&folder)? {
-                fs::remove_file(&pin).map_err(failed("remove", &pin))?;
-            }
-            remove_folder(&folder)?;
+            remove(&folder)?;
         }
         match fs::remove_dir(&self.path) {
             // Whoever gave an agent without root its folder keeps it.
@@ -216,21 +201,53 @@ impl PinDirectory {
     }
 }
 
-/// The folder of map pins below a pin directory, for readers that take no lock.
-pub(super) fn maps_of(pin_directory: &Path) -> PathBuf {
-    pin_directory.join(format!("maps-{LAYOUT}"))
+/// The folder of a group's maps below a pin directory, for readers that take no lock.
+pub(super) fn folder_of(pin_directory: &Path, group: Group) -> PathBuf {
+    let groups = [Some(group), group.refers_to()].into_iter().flatten();
+    let versions = groups.filter_map(Group::version);
+    let name =
+        iter::once(group.name().to_owned()).chain(versions.map(|version| version.to_string()));
+    pin_directory.join(name.collect::<Vec<_>>().join("-"))
 }
 
-/// The file name of a map's pin: a BPF file system takes no dots, which sections begin with.
-pub(super) const fn name(map: &str) -> &str {
-    match map.as_bytes() {
-        [b'.', ..] => "TRACE",
-        _ => map,
+/// The pin of a map below a pin directory, for readers that take no lock.
+pub(super) fn pin_of(pin_directory: &Path, map: &str) -> PathBuf {
+    // A BPF file system takes no dots, which sections begin with.
+    let name = if map.starts_with('.') { "TRACE" } else { map };
+    folder_of(pin_directory, Group::of(map)).join(name)
+}
+
+/// Whether an agent of this version has made its maps there.
+pub(super) fn is_set_up(pin_directory: &Path) -> bool {
+    pin_of(pin_directory, map::PORTS).exists()
+}
+
+/// Every folder that this version works with.
+fn ours(pin_directory: &Path) -> impl Iterator<Item = PathBuf> {
+    let groups = Group::ALL.into_iter();
+    groups
+        .map(|group| folder_of(pin_directory, group))
+        .chain([links_of(pin_directory)])
+}
+
+/// The folders of other versions.
+pub(super) fn others(pin_directory: &Path) -> Result<Vec<PathBuf>, PinError> {
+    let ours: Vec<_> = ours(pin_directory).collect();
+    let mut folders = entries(pin_directory)?;
+    folders.retain(|folder| folder.is_dir() && !ours.contains(folder));
+    Ok(folders)
+}
+
+/// Removes a folder with the pins in it.
+fn remove(folder: &Path) -> Result<(), PinError> {
+    for pin in entries(folder)? {
+        fs::remove_file(&pin).map_err(failed("remove", &pin))?;
     }
+    fs::remove_dir(folder).map_err(failed("remove", folder))
 }
 
 fn links_of(pin_directory: &Path) -> PathBuf {
-    pin_directory.join("links")
+    pin_directory.join(LINKS)
 }
 
 /// The pin of an interface's TCX link below a pin directory, for readers that take no lock.
@@ -307,30 +324,6 @@ fn writable(folder: &Path) -> Result<(), PinError> {
     }
 }
 
-/// The maps of another layout would go on being filled by nobody while their programs still run.
-fn refuse_other_versions(path: &Path) -> Result<(), PinError> {
-    match &other_versions(path)?[..] {
-        [] => Ok(()),
-        [found, ..] => Err(PinError::OtherVersion {
-            path: path.to_owned(),
-            found: file_name(found),
-            ours: file_name(&maps_of(path)),
-        }),
-    }
-}
-
-/// The folders of other layouts' maps.
-fn other_versions(path: &Path) -> Result<Vec<PathBuf>, PinError> {
-    let ours = maps_of(path);
-    let mut folders = entries(path)?;
-    folders.retain(|found| *found != ours && file_name(found).starts_with("maps-"));
-    Ok(folders)
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().display().to_string()
-}
-
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PinError {
     let path = path.to_owned();
     move |source| PinError::File {
@@ -371,8 +364,4 @@ fn lock(path: &Path) -> Result<Flock<File>, PinError> {
             failed("lock", path)(error.into())
         }
     })
-}
-
-fn remove_folder(path: &Path) -> Result<(), PinError> {
-    fs::remove_dir(path).map_err(failed("remove", path))
 }

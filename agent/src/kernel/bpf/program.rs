@@ -1,6 +1,7 @@
 //! Loads the program and creates or adopts its maps. **IO**
 
 use std::{
+    fs, io,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
@@ -13,11 +14,7 @@ use aya::{
 use thiserror::Error;
 use udplb_abi::{fragment::MAX_DATAGRAMS, map, trace::TRACE_BUFFER_BYTES};
 
-use super::{
-    PinDirectory,
-    maps::OpenError,
-    pins::{self, maps_of},
-};
+use super::{PinDirectory, maps::OpenError, pins};
 use crate::{facts::LinkKind, tables::capacity::Capacity};
 
 /// The program as `build.rs` compiled it.
@@ -87,6 +84,15 @@ pub enum LoadError {
     },
 }
 
+/// A map could not be pinned again.
+#[derive(Debug, Error)]
+#[error("failed to pin the BPF map {name} again")]
+pub struct RepinError {
+    name: &'static str,
+    #[source]
+    source: io::Error,
+}
+
 /// The loaded program. It does nothing until it is attached.
 #[derive(Debug)]
 pub struct Program {
@@ -98,17 +104,13 @@ impl Program {
     ///
     /// Sizes hold for maps that are created. Adopted ones keep theirs.
     pub fn load(pins: &PinDirectory, capacity: &Capacity) -> Result<Self, LoadError> {
-        Self::load_below(&pins.maps(), capacity)
-    }
-
-    fn load_below(maps: &Path, capacity: &Capacity) -> Result<Self, LoadError> {
         if object().is_empty() {
             return Err(LoadError::NoProgram);
         }
         let sizes = sizes(capacity);
         let mut loader = EbpfLoader::new();
         for (name, entries) in sizes {
-            let pin = maps.join(pins::name(name));
+            let pin = pins::pin_of(pins.path(), name);
             let entries = match MapInfo::from_pin(&pin) {
                 Ok(pinned) => pinned.max_entries(),
                 Err(_) if !pin.exists() => entries,
@@ -124,9 +126,36 @@ impl Program {
         }
         let mut object = loader
             .load(object())
-            .map_err(|error| not_adopted(maps, error))?;
+            .map_err(|error| not_adopted(pins.path(), error))?;
         load_all(&mut object)?;
         Ok(Self { object })
+    }
+
+    /// Pins the maps again whose pins are gone or lead to other maps, and returns their names. The program goes on with
+    /// its own maps whatever happens to the pins; the next start needs them.
+    pub fn pin_again(&self, pins: &PinDirectory) -> Result<Vec<&'static str>, RepinError> {
+        let mut lost = Vec::new();
+        for (name, _) in sizes(&Capacity::default()) {
+            let Some((_, map)) = self.object.maps().find(|(found, _)| *found == name) else {
+                continue;
+            };
+            let failed = |source: io::Error| RepinError { name, source };
+            let id = map_info(map)
+                .map_err(io::Error::other)
+                .map_err(failed)?
+                .id();
+            let pin = pins::pin_of(pins.path(), name);
+            match MapInfo::from_pin(&pin) {
+                Ok(found) if found.id() == id => continue,
+                Ok(_) => fs::remove_file(&pin).map_err(failed)?,
+                Err(_) => {
+                    fs::create_dir_all(pin.parent().unwrap_or(pins.path())).map_err(failed)?;
+                }
+            }
+            map.pin(&pin).map_err(io::Error::other).map_err(failed)?;
+            lost.push(name);
+        }
+        Ok(lost)
     }
 
     /// Loads the program without pinning or keeping anything, and compares its maps with those that are
@@ -135,12 +164,11 @@ impl Program {
         if object().is_empty() {
             return Err(LoadError::NoProgram);
         }
-        let maps = maps_of(pin_directory);
         let mut object = EbpfLoader::new()
             .load(object())
-            .map_err(|error| not_adopted(&maps, error))?;
+            .map_err(|error| not_adopted(pin_directory, error))?;
         for (name, map) in object.maps() {
-            let pin = maps.join(pins::name(name));
+            let pin = pins::pin_of(pin_directory, name);
             if let (Ok(found), Ok(ours)) = (MapInfo::from_pin(&pin), map_info(map)) {
                 compare(&pin, &ours, &found)?;
             }
@@ -216,7 +244,7 @@ fn last_word(log: &str) -> Option<&str> {
         .rfind(|line| !STATISTICS.iter().any(|start| line.starts_with(start)))
 }
 
-fn not_adopted(maps: &Path, error: EbpfError) -> LoadError {
+fn not_adopted(pin_directory: &Path, error: EbpfError) -> LoadError {
     if let EbpfError::MapError(MapError::IncompatiblePinnedMap {
         name,
         property,
@@ -225,14 +253,14 @@ fn not_adopted(maps: &Path, error: EbpfError) -> LoadError {
     }) = error
     {
         return LoadError::OtherVersion {
-            path: maps.join(name),
+            path: pins::pin_of(pin_directory, &name),
             property: words(property),
             expected,
             actual,
         };
     }
     LoadError::Maps {
-        path: maps.to_owned(),
+        path: pin_directory.to_owned(),
         source: Box::new(error),
     }
 }
@@ -288,7 +316,7 @@ fn compare(pin: &Path, ours: &MapInfo, found: &MapInfo) -> Result<(), LoadError>
 }
 
 /// Entries of every map. `PORTS` is one value that holds a word for each port.
-fn sizes(capacity: &Capacity) -> [(&'static str, u32); 26] {
+fn sizes(capacity: &Capacity) -> [(&'static str, u32); 29] {
     let Capacity {
         listeners,
         prefixes,
@@ -328,6 +356,9 @@ fn sizes(capacity: &Capacity) -> [(&'static str, u32); 26] {
         (map::DESTINATION_COUNTERS, destination_counters),
         (map::UPSTREAM_COUNTERS, upstream_counters),
         (map::INTERFACE_COUNTERS, interface_counters),
+        (map::FORWARD_OWNERS, forward_counters),
+        (map::DESTINATION_OWNERS, destination_counters),
+        (map::UPSTREAM_OWNERS, upstream_counters),
         (map::NAMES, names),
         (map::RETIRED, retired),
         (map::ATTACHMENTS, attachments),

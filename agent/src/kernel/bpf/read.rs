@@ -4,18 +4,13 @@ use std::{collections::BTreeSet, str};
 
 use aya::maps::{IterableMap, MapError};
 use thiserror::Error;
-use udplb_abi::{
-    forward::SOURCE_KEY_BITS,
-    listener::LISTENER_KEY_BITS,
-    map,
-    record::{Attachment, Name, NeighbourKey},
-};
+use udplb_abi::{forward::SOURCE_KEY_BITS, listener::LISTENER_KEY_BITS, map, record::Name};
 
 use super::Maps;
 use crate::{
-    facts::{Facts, InterfaceIndex},
+    facts::Facts,
     observed::Snapshot,
-    tables::{Tables, capacity::Capacity},
+    tables::{Tables, capacity::Capacity, owners::Recorded},
 };
 
 /// How often the maps are read again where they change while they are read.
@@ -94,12 +89,17 @@ impl Maps {
                 .map(|(id, name)| (id, text(&name)))
                 .collect(),
             retired: all(map::RETIRED, self.retired.keys())?,
-            attachments: all(map::ATTACHMENTS, self.attachments.keys())?
-                .into_iter()
+            owners: Recorded {
+                forwards: &self.forward_owners.copy(),
+                destinations: &self.destination_owners.copy(),
+                upstreams: &self.upstream_owners.copy(),
+            },
+            attachments: (self.records.attachments()?.into_iter())
+                .map(|(interface, _)| interface)
                 .collect(),
             current_hooks: BTreeSet::new(),
             stale_hooks: BTreeSet::new(),
-            neighbours: all(map::NEIGHBOURS, self.neighbours.keys())?,
+            neighbours: self.records.neighbours()?,
         };
         Ok(snapshot.into_tables(facts))
     }
@@ -115,16 +115,6 @@ impl Maps {
         Ok(forwards)
     }
 
-    /// The recorded attachments.
-    pub fn attachments(&self) -> Result<Vec<(InterfaceIndex, Attachment)>, ReadError> {
-        all(map::ATTACHMENTS, self.attachments.iter())
-    }
-
-    /// The keys of recorded neighbour entries.
-    pub fn managed_neighbours(&self) -> Result<Vec<NeighbourKey>, ReadError> {
-        all(map::NEIGHBOURS, self.neighbours.keys())
-    }
-
     /// The sizes of the maps as they are: adopted ones keep theirs.
     pub fn capacity(&self) -> Result<Capacity, ReadError> {
         let size = |name, map: &aya::maps::MapData| {
@@ -132,6 +122,7 @@ impl Maps {
                 .map(|info| info.max_entries())
                 .map_err(|source| ReadError { name, source })
         };
+        let [attachments, neighbours] = self.records.sizes()?;
         Ok(Capacity {
             listeners: size(map::LISTENERS, IterableMap::map(&self.listeners))?,
             prefixes: size(map::PREFIXES, IterableMap::map(&self.prefixes))?,
@@ -153,8 +144,8 @@ impl Maps {
             )?,
             names: size(map::NAMES, IterableMap::map(&self.names))?,
             retired: size(map::RETIRED, IterableMap::map(&self.retired))?,
-            attachments: size(map::ATTACHMENTS, IterableMap::map(&self.attachments))?,
-            neighbours: size(map::NEIGHBOURS, IterableMap::map(&self.neighbours))?,
+            attachments,
+            neighbours,
         })
     }
 }

@@ -1,83 +1,124 @@
-//! What an agent of another version left in the kernel, by its own records. **IO**
-//!
-//! Of such a version's maps only those are opened whose shape every version keeps, and they are only read.
+//! What is ours on this host: the records that agents of all versions share. **IO**
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::path::Path;
 
-use aya::{
-    maps::{HashMap, Map, MapData, MapInfo},
-    programs::{ProgramError, loaded_programs},
-};
-use thiserror::Error;
+use aya::maps::{HashMap, Map, MapData};
 use udplb_abi::{
     map,
     record::{Attachment, Neighbour, NeighbourKey},
 };
 
-use super::{OpenError, PinError, ReadError, maps::typed, pins, read::all};
+use super::{
+    MapOpError, OpenError, ReadError,
+    maps::{opener, typed},
+    ops::{absent, refused, removed},
+    read::all,
+};
 use crate::facts::InterfaceIndex;
 
-/// Why the records cannot be read.
-#[derive(Debug, Error)]
-#[expect(
-    missing_docs,
-    reason = "each variant hands on the error of the step that failed"
-)]
-pub enum RecordsError {
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    #[error(transparent)]
-    Pins(#[from] PinError),
-}
+const ANY: u64 = 0;
 
-/// The records in a folder of maps.
+/// The records. Each is written before what it stands for, and removed after it.
 #[derive(Debug)]
 pub struct Records {
-    /// Where the program was attached, and how.
-    pub attachments: BTreeMap<InterfaceIndex, Attachment>,
-    /// Neighbour entries, with what was done to them.
-    pub neighbours: BTreeMap<NeighbourKey, Neighbour>,
-    /// The kernel's numbers of all maps of that folder.
-    maps: BTreeSet<u32>,
+    attachments: HashMap<MapData, u32, Attachment>,
+    neighbours: HashMap<MapData, NeighbourKey, Neighbour>,
 }
 
 impl Records {
-    /// Reads those in a folder of maps.
-    pub fn read(folder: &Path) -> Result<Self, RecordsError> {
-        let pin = |name| {
-            MapData::from_pin(folder.join(name)).map_err(|source| OpenError::Pin { name, source })
-        };
-        let attachments: HashMap<_, _, _> = typed(map::ATTACHMENTS, pin, Map::HashMap)?;
-        let neighbours: HashMap<_, _, _> = typed(map::NEIGHBOURS, pin, Map::HashMap)?;
-        let numbers = pins::entries(folder)?
-            .iter()
-            .filter_map(|pin| Some(MapInfo::from_pin(pin).ok()?.id()))
-            .collect();
+    /// Opens the records below a pin directory.
+    pub fn open(pin_directory: &Path) -> Result<Self, OpenError> {
+        let pin = opener(pin_directory);
         Ok(Self {
-            attachments: all(map::ATTACHMENTS, attachments.iter())?
-                .into_iter()
-                .collect(),
-            neighbours: all(map::NEIGHBOURS, neighbours.iter())?
-                .into_iter()
-                .collect(),
-            maps: numbers,
+            attachments: typed(map::ATTACHMENTS, &pin, Map::HashMap)?,
+            neighbours: typed(map::NEIGHBOURS, &pin, Map::HashMap)?,
         })
     }
 
-    /// Whether a program works with the maps that are beside the records.
-    pub(super) fn are_used_by(&self, program: u32) -> Result<bool, ProgramError> {
-        for info in loaded_programs() {
-            let info = info?;
-            if info.id() == program {
-                let maps = info.map_ids()?.unwrap_or_default();
-                return Ok(maps.iter().any(|map| self.maps.contains(map)));
-            }
-        }
-        Ok(false)
+    /// The recorded attachments.
+    pub fn attachments(&self) -> Result<Vec<(InterfaceIndex, Attachment)>, ReadError> {
+        all(map::ATTACHMENTS, self.attachments.iter())
+    }
+
+    /// The keys of recorded neighbour entries.
+    pub fn neighbours(&self) -> Result<Vec<NeighbourKey>, ReadError> {
+        all(map::NEIGHBOURS, self.neighbours.keys())
+    }
+
+    /// How many records there is room for: attachments, neighbour entries.
+    pub(super) fn sizes(&self) -> Result<[u32; 2], ReadError> {
+        let size = |name, map: &MapData| {
+            let info = map.info();
+            info.map(|info| info.max_entries())
+                .map_err(|source| ReadError { name, source })
+        };
+        Ok([
+            size(
+                map::ATTACHMENTS,
+                aya::maps::IterableMap::map(&self.attachments),
+            )?,
+            size(
+                map::NEIGHBOURS,
+                aya::maps::IterableMap::map(&self.neighbours),
+            )?,
+        ])
+    }
+
+    /// The record of an interface.
+    pub(super) fn attachment(
+        &self,
+        interface: InterfaceIndex,
+    ) -> Result<Option<Attachment>, MapOpError> {
+        absent(map::ATTACHMENTS, self.attachments.get(&interface, ANY))
+    }
+
+    /// Records an attachment.
+    pub(super) fn record_attachment(
+        &mut self,
+        interface: InterfaceIndex,
+        hook: u8,
+        created_qdisc: bool,
+    ) -> Result<(), MapOpError> {
+        let record = Attachment {
+            hook,
+            created_qdisc: created_qdisc.into(),
+            padding: [0; 6],
+        };
+        let recorded = self.attachments.insert(&interface, &record, ANY);
+        refused(map::ATTACHMENTS, recorded)
+    }
+
+    /// Removes the record of an attachment.
+    pub(super) fn forget_attachment(
+        &mut self,
+        interface: InterfaceIndex,
+    ) -> Result<(), MapOpError> {
+        removed(map::ATTACHMENTS, self.attachments.remove(&interface))
+    }
+
+    /// The record of a neighbour entry.
+    pub(in crate::kernel) fn neighbour(
+        &self,
+        key: &NeighbourKey,
+    ) -> Result<Option<Neighbour>, MapOpError> {
+        absent(map::NEIGHBOURS, self.neighbours.get(key, ANY))
+    }
+
+    /// Records what was done to a neighbour entry.
+    pub(in crate::kernel) fn record_neighbour(
+        &mut self,
+        key: &NeighbourKey,
+        origin: u32,
+    ) -> Result<(), MapOpError> {
+        let record = Neighbour { origin };
+        refused(map::NEIGHBOURS, self.neighbours.insert(key, &record, ANY))
+    }
+
+    /// Removes the record of a neighbour entry.
+    pub(in crate::kernel) fn forget_neighbour(
+        &mut self,
+        key: &NeighbourKey,
+    ) -> Result<(), MapOpError> {
+        removed(map::NEIGHBOURS, self.neighbours.remove(key))
     }
 }

@@ -15,12 +15,19 @@ use nix::{
 };
 use thiserror::Error;
 use udplb_abi::{
+    layout::Group,
     map,
     record::Name,
     trace::{TraceBudget, TraceEvent, TraceRequest},
 };
 
-use super::{OpenError, maps::typed, ops::grace, pins, read::text};
+use super::{
+    OpenError,
+    maps::{is_there, opener, typed},
+    ops::grace,
+    pins,
+    read::text,
+};
 use crate::trace::Filter;
 
 /// How long the program goes on without hearing of us.
@@ -41,7 +48,9 @@ pub enum TraceError {
         path: PathBuf,
     },
     /// Nothing runs any more.
-    #[error("{path} is gone: udplb was cleaned up")]
+    #[error(
+        "nothing of this version is in {path} any more: udplb was cleaned up, or another version took over"
+    )]
     Gone {
         /// The folder of pins.
         path: PathBuf,
@@ -64,7 +73,7 @@ pub struct Session {
     events: RingBuf<MapData>,
     budgets: PerCpuArray<MapData, TraceBudget>,
     names: HashMap<MapData, u64, Name>,
-    folder: PathBuf,
+    pin_directory: PathBuf,
     _lock: Flock<File>,
 }
 
@@ -87,25 +96,17 @@ fn failed(action: &'static str) -> impl Fn(MapError) -> TraceError {
 impl Session {
     /// Asks for reports. One session at a time, since all would read one buffer.
     pub async fn start(pin_directory: &Path, filter: &Filter) -> Result<Self, TraceError> {
-        let folder = pins::maps_of(pin_directory);
-        let pin = |name| {
-            MapData::from_pin(folder.join(pins::name(name)))
-                .map_err(|source| OpenError::Pin { name, source })
-        };
-        if !folder.join(map::PORTS).exists() {
-            return Err(OpenError::Absent {
-                path: pin_directory.to_owned(),
-            }
-            .into());
-        }
-        let lock = lock(&folder)?;
+        is_there(pin_directory)?;
+        let pin = opener(pin_directory);
+        let pin = &pin;
+        let lock = lock(&pins::folder_of(pin_directory, Group::Trace))?;
         let mut session = Self {
             request: typed(map::TRACE, pin, Map::Array)?,
             current: TraceRequest::OFF,
             events: typed(map::TRACE_EVENTS, pin, Map::RingBuf)?,
             budgets: typed(map::TRACE_BUDGETS, pin, Map::PerCpuArray)?,
             names: typed(map::NAMES, pin, Map::HashMap)?,
-            folder,
+            pin_directory: pin_directory.to_owned(),
             _lock: lock,
         };
         // What an earlier session left is not ours; nobody writes to the buffer after the grace period.
@@ -125,9 +126,9 @@ impl Session {
 
     /// Tells the program that we are still there. To be called every second.
     pub fn renew(&mut self) -> Result<(), TraceError> {
-        if !self.folder.join(map::PORTS).exists() {
+        if !pins::is_set_up(&self.pin_directory) {
             return Err(TraceError::Gone {
-                path: self.folder.clone(),
+                path: self.pin_directory.clone(),
             });
         }
         let until = monotonic() + lease();

@@ -1,0 +1,6 @@
+//! What somebody else removes, replaces or overwrites is noticed and put right, while what stands goes on.
+
+#[path = "repair/damage.rs"]
+mod damage;
+#[path = "repair/storm.rs"]
+mod storm;
