@@ -88,7 +88,7 @@ impl Agent {
     }
 
     /// Waits until its process ends by itself.
-    pub fn ended(&mut self) -> ExitStatus {
+    pub fn wait_for_end(&mut self) -> ExitStatus {
         let mut process = self.process.take().expect("the agent does not run");
         process.wait(PATIENCE)
     }

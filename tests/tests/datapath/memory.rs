@@ -1,8 +1,9 @@
 //! What is remembered of first fragments: for how long, and of how many.
 
+use std::fs;
+
 use aya::maps::{Array, HashMap, Map, MapData};
 use udplb_abi::{
-    LAYOUT,
     fragment::{FragmentKey, FragmentSlot, Grounds, MAX_AGE, MAX_DATAGRAMS},
     map,
 };
@@ -36,10 +37,12 @@ fn copy(scene: &Scene, sent: &Udp) -> Vec<u8> {
     scene.towards_collector(0).frame(copy.ether_type(), &packet)
 }
 
-/// A pinned map of the agent.
+/// A pinned map of the agent, in whichever of its folders it is.
 fn pinned(scene: &Scene, name: &str) -> MapData {
-    let folder = scene.agent.pins().join(format!("maps-{LAYOUT}"));
-    MapData::from_pin(folder.join(name)).unwrap()
+    let folders = fs::read_dir(scene.agent.pins()).unwrap();
+    let mut pins = folders.map(|folder| folder.unwrap().path().join(name));
+    let pin = pins.find(|pin| pin.exists());
+    MapData::from_pin(pin.unwrap_or_else(|| panic!("{name} is not pinned"))).unwrap()
 }
 
 fn numbers(scene: &Scene, name: &str) -> Array<MapData, u32> {

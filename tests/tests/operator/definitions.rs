@@ -2,7 +2,10 @@
 //! without being started again.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::{Api, ResourceExt as _, api::DeleteParams};
+use kube::{
+    Api, ResourceExt as _,
+    api::{DeleteParams, ListParams},
+};
 use serde_json::json;
 
 use crate::played::{Cluster, clone_of};
@@ -18,7 +21,7 @@ async fn definitions_may_go_and_come_back() {
     cluster.told("a", &["syslog"]).await;
 
     let definitions: Api<CustomResourceDefinition> = cluster.all();
-    for definition in definitions.list(&Default::default()).await.unwrap() {
+    for definition in definitions.list(&ListParams::default()).await.unwrap() {
         let name = definition.name_any();
         drop(
             definitions

@@ -40,7 +40,7 @@ fn a_refused_program_changes_nothing() {
     fs::write(&path, program).unwrap();
     scene.agent.load_program(Some(path));
     scene.agent.launch();
-    let status = scene.agent.ended();
+    let status = scene.agent.wait_for_end();
     assert!(!status.success(), "{status}");
     let log = scene.agent.log();
     assert!(
@@ -126,9 +126,7 @@ fn a_killed_upgrade_is_gone_on_with_or_taken_back() {
         );
         scene.moving.pass(500);
         scene.agent.kill();
-        scene
-            .agent
-            .use_binary(&versions[(round + 1) / 3 % 2]);
+        scene.agent.use_binary(&versions[(round + 1) / 3 % 2]);
         scene.agent.run();
     }
     drop(scene.finish());

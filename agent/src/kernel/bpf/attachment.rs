@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use aya::programs::{ProgramError, SchedClassifier, loaded_programs};
+use aya::programs::{SchedClassifier, loaded_programs};
 use nix::errno::Errno;
 use thiserror::Error;
 use udplb_abi::{
