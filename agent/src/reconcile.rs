@@ -19,7 +19,7 @@ use std::{
 use thiserror::Error;
 use tokio::{
     sync::{RwLock, watch},
-    time::{MissedTickBehavior, interval, sleep_until},
+    time::sleep_until,
 };
 use tokio_util::sync::CancellationToken;
 use udplb_api::udp_forward::text::InterfacePattern;
@@ -39,7 +39,7 @@ use crate::{
     node::state::{Pass, State},
     observed,
     op::Op,
-    repair::{self, Damage, Neighbours},
+    repair::{self, Damage, Looks, Neighbours},
     retry::Retries,
     source::version::Version,
     tables::capacity::Capacity,
@@ -82,8 +82,8 @@ pub struct Reconciler {
     errors: BTreeMap<Object, String>,
     /// Neighbour entries of ours that the kernel kept at the last pass.
     kept: Neighbours,
-    /// Between two looks at what nobody tells of.
-    look_every: Duration,
+    /// When to look at what nobody tells of.
+    looks: Looks,
     /// Who is told.
     states: Option<watch::Sender<Option<Arc<State>>>>,
 }
@@ -97,7 +97,7 @@ impl Reconciler {
         only: Option<Vec<InterfacePattern>>,
         capacity: Capacity,
         metrics: Metrics,
-        look_every: Duration,
+        looks: Looks,
     ) -> Self {
         Self {
             kernel,
@@ -112,7 +112,7 @@ impl Reconciler {
             newest: (0, Instant::now()),
             errors: BTreeMap::new(),
             kept: Neighbours::new(),
-            look_every,
+            looks,
             states: None,
         }
     }
@@ -132,9 +132,7 @@ impl Reconciler {
         stop: CancellationToken,
     ) -> Result<(), ReconcileError> {
         let mut network = self.network.changes();
-        let mut look = interval(self.look_every);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        look.reset();
+        let mut look = Instant::now() + self.looks.pause(Duration::ZERO);
         let mut ready = Some(ready);
         loop {
             let version = versions.borrow_and_update().clone();
@@ -154,7 +152,11 @@ impl Reconciler {
                 changed = network.changed() => changed.map_err(|_closed| netlink::Error::Stopped)?,
                 () = sleep_until(retry.unwrap_or_else(Instant::now).into()), if retry.is_some() => {}
                 () = sleep_until(answers.into()), if waits => {}
-                _ = look.tick() => self.look().await,
+                () = sleep_until(look.into()) => {
+                    let start = Instant::now();
+                    self.look().await;
+                    look = Instant::now() + self.looks.pause(start.elapsed());
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 //! Neighbour entries tell by themselves, see [`crate::observed`]; nobody tells of hooks, pins and the content of maps.
 //! They are looked at every few seconds (`--look-every`). Until then what stands goes on.
 
-use std::{collections::BTreeSet, fmt, net::IpAddr};
+use std::{collections::BTreeSet, fmt, net::IpAddr, time::Duration};
 
 use thiserror::Error;
 
@@ -31,6 +31,28 @@ pub enum LookError {
     Pins(#[from] RepinError),
     #[error(transparent)]
     Maps(#[from] ReadError),
+}
+
+/// When to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Looks {
+    /// So often, whatever it costs.
+    Every(Duration),
+    /// Every ten seconds; less often where looks would take more than a thousandth of the time.
+    Cheaply,
+}
+
+impl Looks {
+    /// How long to wait after a look that took so long.
+    #[must_use]
+    pub fn pause(self, took: Duration) -> Duration {
+        const USUAL: Duration = Duration::from_secs(10);
+        const SHARE: u32 = 1_000;
+        match self {
+            Self::Every(pause) => pause,
+            Self::Cheaply => took.saturating_mul(SHARE).max(USUAL),
+        }
+    }
 }
 
 /// Neighbour entries by interface and address.

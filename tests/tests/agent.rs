@@ -11,7 +11,7 @@ use udplb_tests::{
     wait,
 };
 
-/// Longer than the agent's looks at its hooks are apart.
+/// Longer than the agent's looks for damage are apart.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const SPEC: &str = "
@@ -78,7 +78,7 @@ fn what_somebody_removed_comes_back() {
     for hook in ["tcx", "clsact"] {
         let lab = shapes::two_collectors(&format!("agent-removed-{hook}"));
         let node = lab.host("node");
-        let mut agent = Agent::new(node, &["--keep", "--hook", hook]);
+        let mut agent = Agent::new(node, &["--keep", "--hook", hook, "--look-every", "3"]);
         agent.write(&config());
         agent.run();
         use_it(&lab);

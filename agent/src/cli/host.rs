@@ -16,6 +16,7 @@ use crate::{
         netlink::Network,
     },
     preflight, reconcile,
+    repair::Looks,
     tables::{
         Tables,
         capacity::{Capacity, DEFAULT_FORWARDS, DEFAULT_TABLE_BYTES},
@@ -44,11 +45,12 @@ pub(super) struct Host {
     /// Attach by auto, tcx or clsact
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub(super) hook: HookChoice,
-    /// Look for damage every so often
+    /// Look for damage every so often [default: 10, more where a look takes long]
     ///
-    /// Hooks, pins and maps that somebody else removed or changed are put right then; neighbour entries at once.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]
-    look_every: u64,
+    /// Hooks, pins and maps that somebody else removed or changed are put right then; neighbour entries at once. Unless
+    /// this is set, looks take a thousandth of a processor at most.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    look_every: Option<u64>,
 }
 
 /// How large new maps are.
@@ -73,9 +75,10 @@ pub(super) struct Taken {
 }
 
 impl Host {
-    /// Between two looks for damage.
-    pub(super) const fn look_every(&self) -> Duration {
-        Duration::from_secs(self.look_every)
+    /// When damage is looked for.
+    pub(super) fn looks(&self) -> Looks {
+        let exactly = |seconds| Looks::Every(Duration::from_secs(seconds));
+        self.look_every.map_or(Looks::Cheaply, exactly)
     }
 
     /// Takes the host over, if it offers what an agent needs.

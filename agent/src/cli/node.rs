@@ -112,15 +112,9 @@ impl Node {
             let (versions, receiver) = watch::channel(first);
             let source = tokio::spawn(source.follow(versions));
             let writer = tokio::spawn(writer.run());
-            let reconciler = Reconciler::new(
-                kernel,
-                network,
-                None,
-                capacity,
-                metrics,
-                self.host.look_every(),
-            )
-            .telling(states);
+            let reconciler =
+                Reconciler::new(kernel, network, None, capacity, metrics, self.host.looks())
+                    .telling(states);
             let ended = reconciler.run(receiver, guard, stop.clone()).await;
             source.abort();
             writer.abort();

@@ -98,9 +98,9 @@ impl Run {
                 stop.child_token(),
             ))
         });
-        let look_every = self.host.look_every();
+        let looks = self.host.looks();
         let kept = Arc::clone(&kernel);
-        let reconciler = Reconciler::new(kept, network, only, capacity, metrics, look_every);
+        let reconciler = Reconciler::new(kept, network, only, capacity, metrics, looks);
         let ended = host::until(reconciler.run(receiver, guard, stop.clone()), http, &stop).await;
         source.abort();
         if let Some(trace) = trace {
