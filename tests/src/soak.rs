@@ -33,7 +33,7 @@ use plan::Planner;
 pub use report::Report;
 use scene::Scene;
 
-use crate::agent;
+use crate::{agent, other_version::other_version};
 
 /// Datagrams of a lane on their way, at most: queues on the way never overflow.
 const WINDOW: u64 = 100;
@@ -53,7 +53,8 @@ pub struct Options {
 
 impl Options {
     /// What `SOAK_SECONDS`, `SOAK_CHANGES`, `SOAK_SEED` and `SOAK_AGENTS` (paths, with colons between) say; otherwise
-    /// this time and number of changes in a row, a new seed, and the agent that was built last.
+    /// this time and number of changes in a row, a new seed, and the agent that was built last beside one of another
+    /// version, so that restarts are upgrades and downgrades.
     pub fn from_environment(time: Duration, in_a_row: u64) -> Self {
         let number = |name: &str| -> Option<u64> {
             let text = std::env::var(name).ok()?;
@@ -67,7 +68,7 @@ impl Options {
             in_a_row: number("SOAK_CHANGES").unwrap_or(in_a_row),
             seed: number("SOAK_SEED").unwrap_or_else(|| now().unwrap().as_secs()),
             builds: builds.map_or_else(
-                || vec![agent::binary()],
+                || vec![agent::binary(), other_version().binary],
                 |paths| std::env::split_paths(&paths).collect(),
             ),
         }

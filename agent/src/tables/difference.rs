@@ -100,7 +100,7 @@ mod tests {
     fn tables() -> Tables {
         fixture::tables(&[(
             "syslog",
-            "match: {ports: [{port: 514}]}\naction: Clone\ndestinations:\n- {name: one, rateLimit: {packetsPerSecond: 10, burst: 2}, upstreams: [{address: 203.0.113.1}, {address: 203.0.113.2}]}\n",
+            "  match: {ports: [{port: 514}]}\n  action: Clone\n  destinations:\n  - {name: one, rateLimit: {packetsPerSecond: 10, burst: 2}, upstreams: [{address: 203.0.113.1}, {address: 203.0.113.2}]}\n",
         )])
     }
 

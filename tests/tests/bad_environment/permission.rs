@@ -125,16 +125,16 @@ fn three_capabilities_suffice() {
         agent.signal(Signal::SIGKILL);
         let _ended = agent.wait(PATIENCE);
         situation.use_it();
-        let mut agent = situation.run(&["--hook", hook]);
+        let mut agent = situation.run(&["--hook", hook, "--look-every", "1"]);
         let status = situation.output("status", &["--output", "json"]);
         assert!(status.status.success());
         let text = String::from_utf8(status.stdout).unwrap();
         assert!(text.contains("\"eth0\""), "{text}");
-        // Looking at the hooks takes no more either: nothing is attached again.
+        // Looking for damage takes no more either: nothing is attached again.
         let attached = || agent.log().matches(" attachments=1 ").count();
         let before = attached();
-        wait::until(2 * PATIENCE, "two looks at the hooks", || {
-            (agent.log().matches("looked at the hooks").count() > 1).then_some(())
+        wait::until(2 * PATIENCE, "two looks for damage", || {
+            (agent.log().matches("looked at hooks").count() > 1).then_some(())
         });
         assert_eq!(attached(), before);
         let log = agent.log();

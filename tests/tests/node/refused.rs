@@ -28,7 +28,7 @@ use udplb_tests::{
 use crate::played::{NODE, PATIENCE, Resolved, Scene};
 
 /// What the manifests give an agent.
-const MANIFESTS: [&str; 2] = ["10-agent-rights.yaml", "20-policy-agent.yaml"];
+const MANIFESTS: [&str; 2] = ["agent-rights.yaml", "policy-agent.yaml"];
 
 impl Scene {
     async fn create<K>(&self, object: Value)
