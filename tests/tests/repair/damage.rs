@@ -193,6 +193,8 @@ fn filters_are_put_back() {
     let scene = Scene::new("repair-filters", "clsact");
     let index = scene.node().index("eth0");
     let said = format!("somebody removed or replaced the program on interface {index}");
+    // Everything goes through the filter, so nothing is steady while it is away.
+    scene.steady.pass(SOME);
     let sent = scene.steady.stop();
     scene.forwarded.finish(&sent).assert_complete("steady");
     let (lab, agent) = (scene.lab, scene.agent);
