@@ -140,7 +140,7 @@ impl Reconciler {
             if self.in_force.0 == version.number {
                 drop(ready.take());
             }
-            if has_made_room {
+            if has_made_room && !stop.is_cancelled() {
                 continue;
             }
             let (_, answers) = self.newest;

@@ -75,6 +75,10 @@ pub fn hold_back(change: &mut Change) {
         change
             .ops
             .retain(|op| !touches_hooks(op) && !gives_up_shared(op));
+        // What is waited for was for these.
+        if change.ops.iter().all(|op| matches!(op, Op::Grace)) {
+            change.ops.clear();
+        }
     }
 }
 
