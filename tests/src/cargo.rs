@@ -1,6 +1,7 @@
 //! Has cargo build things, and finds out where they are. IO.
 
 use std::{
+    env,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -20,6 +21,15 @@ pub(crate) fn cargo(workspace: &Path, arguments: &[&str]) -> Vec<Value> {
         .env("CARGO_TARGET_DIR", root().join("target"));
     if !cfg!(debug_assertions) {
         let _: &mut Command = command.arg("--release");
+    }
+    // What cargo tells of the package whose test this is: build scripts that look at it would run again, and what is
+    // behind them would be built again.
+    let told = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for name in told.filter(|name| {
+        let kinds = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+        kinds.iter().any(|kind| name.starts_with(kind))
+    }) {
+        let _: &mut Command = command.env_remove(name);
     }
     let output = command.stderr(Stdio::inherit()).output();
     let output = output.expect("cargo does not run");
