@@ -8,7 +8,6 @@ pub mod progress;
 
 use std::{
     io::{self, Write as _},
-    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -23,9 +22,11 @@ use kube::{
     api::{ListParams, Patch, PatchParams},
 };
 use serde_json::json;
-use udplb_process::cluster;
 
-use crate::watch::AGENTS;
+use crate::{
+    installation::{self, Installation},
+    watch::AGENTS,
+};
 use progress::Progress;
 
 /// The agents' DaemonSet.
@@ -46,20 +47,11 @@ const LOOK: Duration = Duration::from_secs(1);
                   udplb-system ds/udplb-agent` brings the agents back."
 )]
 pub struct Cleanup {
-    /// The namespace of the agents
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "POD_NAMESPACE",
-        default_value = "udplb-system"
-    )]
-    namespace: String,
+    #[command(flatten)]
+    installation: Installation,
     /// How long this may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 240)]
     timeout: u64,
-    /// The cluster, if not around us
-    #[arg(long, value_name = "FILE", env = "KUBECONFIG")]
-    kubeconfig: Option<PathBuf>,
     /// What the agents' container runs instead
     #[arg(last = true, required = true, value_name = "ARGUMENT")]
     arguments: Vec<String>,
@@ -68,22 +60,18 @@ pub struct Cleanup {
 impl Cleanup {
     /// Runs until every node that is up is clean.
     pub fn execute(self) -> anyhow::Result<()> {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .context("failed to start the runtime")?
-            .block_on(self.run())
+        installation::run(self.run())
     }
 
     async fn run(self) -> anyhow::Result<()> {
-        let client = cluster::client(self.kubeconfig.as_deref()).await?;
+        let client = self.installation.client().await?;
         let started = Instant::now();
         let patience = Duration::from_secs(self.timeout);
         let mut last = String::new();
         if !self.switch(&client).await? {
             return say(&format!(
                 "there is no DaemonSet {DAEMON_SET} in namespace {}: nothing to clean up",
-                self.namespace
+                self.installation.namespace
             ));
         }
         loop {
@@ -109,7 +97,7 @@ impl Cleanup {
                 "not done after {} s: {last}\n`kubectl logs -n {} -l {AGENTS}` says what a node is waiting for; try \
                  again when it is mended, or run `udplb-agent cleanup` on the node and uninstall without hooks",
                 self.timeout,
-                self.namespace,
+                self.installation.namespace,
             );
             tokio::time::sleep(LOOK).await;
         }
@@ -117,7 +105,7 @@ impl Cleanup {
 
     /// Has the DaemonSet clean up; whether there is one.
     async fn switch(&self, client: &Client) -> anyhow::Result<bool> {
-        let api: Api<DaemonSet> = Api::namespaced(client.clone(), &self.namespace);
+        let api: Api<DaemonSet> = Api::namespaced(client.clone(), &self.installation.namespace);
         // All at once: whatever a node forwarded, it is to end.
         let patch = json!({ "spec": {
             "updateStrategy": {
@@ -142,8 +130,8 @@ impl Cleanup {
     }
 
     async fn look(&self, client: &Client) -> kube::Result<Progress> {
-        let sets: Api<DaemonSet> = Api::namespaced(client.clone(), &self.namespace);
-        let pods: Api<Pod> = Api::namespaced(client.clone(), &self.namespace);
+        let sets: Api<DaemonSet> = Api::namespaced(client.clone(), &self.installation.namespace);
+        let pods: Api<Pod> = Api::namespaced(client.clone(), &self.installation.namespace);
         let nodes: Api<Node> = Api::all(client.clone());
         let set = sets.get(DAEMON_SET).await?;
         let pods = pods.list(&ListParams::default().labels(AGENTS)).await?;

@@ -21,6 +21,7 @@ pub mod config;
 pub mod controller;
 pub mod definitions;
 pub mod event;
+mod installation;
 pub mod lease;
 pub mod metrics;
 pub mod names;

@@ -5,7 +5,6 @@ pub mod judge;
 
 use std::{
     io::{self, Write as _},
-    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -15,9 +14,12 @@ use k8s_openapi::api::{apps::v1::DaemonSet, coordination::v1::Lease};
 use kube::{Api, Client, Resource, api::ListParams};
 use serde::de::DeserializeOwned;
 use udplb_api::{NodeForwardConfig, ResolvedForward, UdpForward};
-use udplb_process::cluster;
 
-use crate::{cleanup::DAEMON_SET, run::LEASE};
+use crate::{
+    cleanup::DAEMON_SET,
+    installation::{self, Installation},
+    run::LEASE,
+};
 use judge::{Finding, agents, leader, served};
 
 /// The time between two looks.
@@ -29,34 +31,21 @@ const LOOK: Duration = Duration::from_millis(500);
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Example: udplb-operator verify --kubeconfig ~/.kube/config")]
 pub struct Verify {
-    /// The namespace of the installation
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "POD_NAMESPACE",
-        default_value = "udplb-system"
-    )]
-    namespace: String,
+    #[command(flatten)]
+    installation: Installation,
     /// How long this may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     timeout: u64,
-    /// The cluster, if not around us
-    #[arg(long, value_name = "FILE", env = "KUBECONFIG")]
-    kubeconfig: Option<PathBuf>,
 }
 
 impl Verify {
     /// Looks until everything holds, or the time is over.
     pub fn execute(self) -> anyhow::Result<()> {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .context("failed to start the runtime")?
-            .block_on(self.run())
+        installation::run(self.run())
     }
 
     async fn run(self) -> anyhow::Result<()> {
-        let client = cluster::client(self.kubeconfig.as_deref()).await?;
+        let client = self.installation.client().await?;
         let started = Instant::now();
         let first = self.lease(&client).await;
         loop {
@@ -79,7 +68,8 @@ impl Verify {
     }
 
     async fn look(&self, client: &Client, first: &kube::Result<Lease>) -> [Finding; 5] {
-        let agents_set: Api<DaemonSet> = Api::namespaced(client.clone(), &self.namespace);
+        let agents_set: Api<DaemonSet> =
+            Api::namespaced(client.clone(), &self.installation.namespace);
         [
             listed::<UdpForward>(client).await,
             listed::<ResolvedForward>(client).await,
@@ -90,7 +80,7 @@ impl Verify {
     }
 
     async fn lease(&self, client: &Client) -> kube::Result<Lease> {
-        let leases: Api<Lease> = Api::namespaced(client.clone(), &self.namespace);
+        let leases: Api<Lease> = Api::namespaced(client.clone(), &self.installation.namespace);
         leases.get(LEASE).await
     }
 }
