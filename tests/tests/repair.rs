@@ -2,5 +2,7 @@
 
 #[path = "repair/damage.rs"]
 mod damage;
+#[path = "repair/scene.rs"]
+mod scene;
 #[path = "repair/storm.rs"]
 mod storm;

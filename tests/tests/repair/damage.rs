@@ -8,19 +8,11 @@ use std::{
 
 use udplb_abi::listener::PortWord;
 use udplb_agent::{kernel::bpf::Maps, op::Op};
-use udplb_tests::{
-    agent::{Agent, forward},
-    foreign,
-    lab::{Host, Lab, shapes},
-    traffic::{Flow, Pace, Receiver, Stream, use_it},
-    wait,
-};
+use udplb_tests::{agent::forward, foreign, traffic::use_it, wait};
+
+use crate::scene::{SOME, Scene};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Datagrams a second of the forward that nobody touches.
-const RATE: u32 = 1000;
-/// Some of them.
-const SOME: u64 = 100;
 
 const FORWARDS: [(&str, &str); 2] = [
     (
@@ -44,40 +36,17 @@ const FORWARDS: [(&str, &str); 2] = [
 ];
 
 /// A node with a forward to damage and one that nobody touches, under traffic.
-struct Scene {
-    // Dropped first: it has a last word in the lab.
-    agent: Agent,
-    lab: Lab,
-    steady: Stream,
-    forwarded: Receiver,
+fn scene(name: &str, hook: &str) -> Scene {
+    let config = FORWARDS.map(|(name, spec)| forward(name, spec));
+    Scene::new(
+        name,
+        &["--hook", hook],
+        &config.concat(),
+        ("collector2", "10.0.3.2:5515"),
+    )
 }
 
 impl Scene {
-    fn new(name: &str, hook: &str) -> Self {
-        let lab = shapes::two_collectors(name);
-        let mut agent = Agent::new(
-            lab.host("node"),
-            &["--keep", "--look-every", "3", "--hook", hook],
-        );
-        let config = FORWARDS.map(|(name, spec)| forward(name, spec));
-        agent.write(&config.concat());
-        agent.run();
-        agent.settle();
-        let forwarded = Receiver::start(&[(lab.host("collector2"), "10.0.3.2:5515")]);
-        let flows = Flow::many("10.0.1.2", "10.0.1.1:515", 2);
-        let steady = Stream::start(lab.host("sender"), &flows, Pace::PerSecond(RATE));
-        Self {
-            agent,
-            lab,
-            steady,
-            forwarded,
-        }
-    }
-
-    fn node(&self) -> &Host {
-        self.lab.host("node")
-    }
-
     /// Does some damage and returns when it is told of and put right; then packets get through.
     fn damage(&self, object: &str, said: &str, damage: impl FnOnce(&Self)) {
         let told = || self.agent.log().matches(said).count();
@@ -99,16 +68,6 @@ impl Scene {
         Maps::open(self.agent.pins()).unwrap()
     }
 
-    /// Nothing of what nobody touched was lost.
-    fn finish(self) {
-        let sent = self.steady.stop();
-        let report = self.forwarded.finish(&sent);
-        println!("steady: {report}");
-        report.assert_complete("steady");
-        drop(self.agent);
-        drop(self.lab);
-    }
-
     fn link(&self, interface: &str) -> PathBuf {
         let index = self.node().index(interface);
         self.agent.pins().join(format!("links/ingress-{index}"))
@@ -118,7 +77,7 @@ impl Scene {
 /// A map that was written to is put right, and packets of the other forward never notice.
 #[test]
 fn an_overwritten_map_is_put_right() {
-    let scene = Scene::new("repair-maps", "tcx");
+    let scene = scene("repair-maps", "tcx");
     let op = Op::SetPort {
         port: 514,
         word: PortWord::NOBODY,
@@ -131,7 +90,7 @@ fn an_overwritten_map_is_put_right() {
 /// Programs hold their maps, so nothing happens to packets; the next start needs the pins.
 #[test]
 fn removed_pins_are_made_again() {
-    let mut scene = Scene::new("repair-pins", "tcx");
+    let mut scene = scene("repair-pins", "tcx");
     let pins = scene.agent.pins().to_owned();
     let said = "somebody removed the pin of the BPF map PORTS; putting it right";
     scene.damage("pin", said, |_| {
@@ -157,14 +116,11 @@ fn remove(folder: &Path) {
 /// touched.
 #[test]
 fn links_and_programs_are_put_back() {
-    let scene = Scene::new("repair-links", "tcx");
+    let scene = scene("repair-links", "tcx");
     let index = scene.node().index("eth0");
     let said = format!("somebody removed or replaced the program on interface {index}");
-    let (lab, mut agent, steady, forwarded) =
-        (scene.lab, scene.agent, scene.steady, scene.forwarded);
     // Its packets come by that hook, too.
-    let sent = steady.stop();
-    forwarded.finish(&sent).assert_complete("steady");
+    let (lab, mut agent) = scene.stop();
     let node = lab.host("node");
     let link = agent.pins().join(format!("links/ingress-{index}"));
     let damages: [(&str, &dyn Fn()); 3] = [
@@ -190,14 +146,11 @@ fn links_and_programs_are_put_back() {
 /// A filter or the qdisc under it, removed by hand.
 #[test]
 fn filters_are_put_back() {
-    let scene = Scene::new("repair-filters", "clsact");
+    let scene = scene("repair-filters", "clsact");
     let index = scene.node().index("eth0");
     let said = format!("somebody removed or replaced the program on interface {index}");
     // Everything goes through the filter, so nothing is steady while it is away.
-    scene.steady.pass(SOME);
-    let sent = scene.steady.stop();
-    scene.forwarded.finish(&sent).assert_complete("steady");
-    let (lab, agent) = (scene.lab, scene.agent);
+    let (lab, agent) = scene.stop();
     let node = lab.host("node");
     let commands = [
         "tc filter del dev eth0 ingress",
@@ -219,7 +172,7 @@ fn filters_are_put_back() {
 /// A neighbour entry that is deleted, or made somebody's own for a while.
 #[test]
 fn neighbours_are_kept_again() {
-    let scene = Scene::new("repair-neighbours", "tcx");
+    let scene = scene("repair-neighbours", "tcx");
     let index = scene.node().index("eth1");
     let said = format!(
         "the neighbour entry of 10.0.2.2 on interface {index} was removed or changed; putting it right"

@@ -9,15 +9,14 @@ use std::{
 use udplb_tests::{
     agent::{Agent, forward},
     capture::Capture,
-    lab::{Lab, shapes},
     packet::{Ethernet, Udp},
-    traffic::{Flow, Pace, Receiver, Stream, send, use_it},
+    traffic::{send, use_it},
     wait,
 };
 
+use crate::scene::Scene;
+
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Datagrams a second of the forward that nobody touches.
-const RATE: u32 = 1000;
 
 /// Every address of the node, so that each change of one changes listeners, too. Traffic goes by port 515.
 const SPEC: &str = "
@@ -37,32 +36,12 @@ const STEADY: &str = "
 ";
 
 /// A node with traffic to the first collector.
-struct Scene {
-    // Dropped first: it has a last word in the lab.
-    agent: Agent,
-    lab: Lab,
-    steady: Stream,
-    forwarded: Receiver,
+fn scene(name: &str) -> Scene {
+    let config = forward("moving", SPEC) + &forward("steady", STEADY);
+    Scene::new(name, &[], &config, ("collector1", "10.0.2.2:5515"))
 }
 
 impl Scene {
-    fn new(name: &str) -> Self {
-        let lab = shapes::two_collectors(name);
-        let mut agent = Agent::new(lab.host("node"), &["--keep", "--look-every", "3"]);
-        agent.write(&(forward("moving", SPEC) + &forward("steady", STEADY)));
-        agent.run();
-        agent.settle();
-        let forwarded = Receiver::start(&[(lab.host("collector1"), "10.0.2.2:5515")]);
-        let flows = Flow::many("10.0.1.2", "10.0.1.1:515", 2);
-        let steady = Stream::start(lab.host("sender"), &flows, Pace::PerSecond(RATE));
-        Self {
-            agent,
-            lab,
-            steady,
-            forwarded,
-        }
-    }
-
     /// Seconds that the agent has computed.
     fn computed(&self) -> f64 {
         const TICKS_A_SECOND: f64 = 100.0;
@@ -73,23 +52,16 @@ impl Scene {
         ticks / TICKS_A_SECOND
     }
 
-    /// Both destinations get what is sent now, and nothing of what was sent before was lost.
-    fn finish(self) {
+    /// Both destinations get what is sent now, nothing of what was sent before was lost, and nobody did any damage.
+    fn finish_whole(self) {
         self.agent.settle();
         let mut second = Capture::link(self.lab.host("collector2"), "eth0");
         use_it(&self.lab);
         assert_eq!(second.expect(1, |packet| packet.is_udp_to(5514)).len(), 1);
-        let sent = self.steady.stop();
-        let report = self.forwarded.finish(&sent);
-        println!("steady: {report}");
-        report.assert_complete("steady");
-        assert!(
-            !self.agent.log().contains("somebody"),
-            "{}",
-            self.agent.log()
-        );
-        drop(self.agent);
-        drop(self.lab);
+        let (lab, agent) = self.stop();
+        assert!(!agent.log().contains("somebody"), "{}", agent.log());
+        drop(agent);
+        drop(lab);
     }
 }
 
@@ -104,7 +76,7 @@ fn interfaces(agent: &Agent) -> Vec<String> {
 /// Ten times a second down and up again: the other interfaces never notice, and in the end it is used as before.
 #[test]
 fn a_flapping_interface_disturbs_no_other() {
-    let scene = Scene::new("storm-flap");
+    let scene = scene("storm-flap");
     let node = scene.lab.host("node");
     let before = scene.computed();
     let start = Instant::now();
@@ -119,13 +91,13 @@ fn a_flapping_interface_disturbs_no_other() {
         scene.computed() - before,
         start.elapsed()
     );
-    scene.finish();
+    scene.finish_whole();
 }
 
 /// By its name a forward finds an interface, by its number the kernel does: both change.
 #[test]
 fn an_interface_may_change_its_name_and_its_number() {
-    let scene = Scene::new("storm-names");
+    let scene = scene("storm-names");
     let node = scene.lab.host("node");
     let attached = |wanted: &[&str]| {
         wait::until(PATIENCE, &format!("{wanted:?} to be attached"), || {
@@ -150,7 +122,7 @@ fn an_interface_may_change_its_name_and_its_number() {
         attached(&["eth0", "late0"]);
     }
     drop(node.ip("link del late0"));
-    scene.finish();
+    scene.finish_whole();
 }
 
 /// Addresses of the node and routes come and go, 100 events in a tenth of a second. What stays is not disturbed, and what
@@ -158,7 +130,7 @@ fn an_interface_may_change_its_name_and_its_number() {
 #[test]
 fn a_thousand_events_a_second_lose_nothing() {
     const ROUNDS: u8 = 40;
-    let scene = Scene::new("storm-events");
+    let scene = scene("storm-events");
     let node = scene.lab.host("node");
     let before = scene.computed();
     let start = Instant::now();
@@ -203,5 +175,5 @@ fn a_thousand_events_a_second_lose_nothing() {
         .metrics()
         .count("udplb_agent_network_resyncs_total", &[]);
     println!("listed again {resyncs} times");
-    scene.finish();
+    scene.finish_whole();
 }
