@@ -177,11 +177,12 @@ impl Reconciler {
         let start = Instant::now();
         let desired = Desired::settle(&version.input, self.only.as_deref(), &facts);
         self.observe_neighbours(&facts).await;
-        let mut change = {
+        let (mut change, takes_over) = {
             let kernel = self.kernel.read().await;
-            diff::diff(&desired, &kernel.tables, &self.capacity, &mut self.cache)
+            let change = diff::diff(&desired, &kernel.tables, &self.capacity, &mut self.cache);
+            (change, kernel.takes_over)
         };
-        if self.kernel.read().await.takes_over {
+        if takes_over {
             takeover::hold_back(&mut change);
         }
         let waits = self.waits_for_neighbours(version, &desired, &facts);
@@ -201,7 +202,7 @@ impl Reconciler {
                 .await
         };
         let is_whole = !outcome.maps_failed && !outcome.hooks_failed && change.failures.is_empty();
-        let takes_over = !waits && self.takes_over(is_whole).await;
+        let takes_over = takes_over && !waits && !(is_whole && self.finish_takeover().await);
         let notices = version
             .notices
             .iter()
@@ -232,12 +233,9 @@ impl Reconciler {
         Ok(changed_maps && !change.failures.is_empty())
     }
 
-    /// Whether another version is still in place somewhere. Where a pass did all that it wanted, that ends here.
-    async fn takes_over(&self, is_whole: bool) -> bool {
+    /// Ends a takeover of which a pass did all that it wanted. Tells whether no other version is in place any more.
+    async fn finish_takeover(&self) -> bool {
         let mut kernel = self.kernel.write().await;
-        if !kernel.takes_over || !is_whole {
-            return kernel.takes_over;
-        }
         match takeover::finish(&mut kernel).await {
             Ok(true) => tracing::info!("took over from another version; what it left is removed"),
             Ok(false) => {}
@@ -246,7 +244,7 @@ impl Reconciler {
                 tracing::warn!(error, "failed to remove what another version left");
             }
         }
-        kernel.takes_over
+        !kernel.takes_over
     }
 
     /// Whether a version that is not in force yet should let its neighbours answer first.
